@@ -1,0 +1,63 @@
+"""Token bucket in integers: the level is kept in units of 1/W token, W being the window in ticks.
+
+So one tick refills exactly `limit` of them. A tick is 1 ms for windows up to a day and 1 s above. burst * W <= 2^53 is
+checked when a rule is saved.
+"""
+
+from ratelimiter.engine.algorithms.base import NEVER, Answer
+from ratelimiter.engine.decision import Verdict
+from ratelimiter.engine.rules import Rule
+
+DAY_MS = 86_400_000
+
+State = tuple[int, int]  # tick of the last settling, level in 1/W tokens
+
+
+def tick_ms(window_ms: int) -> int:
+    return 1 if window_ms <= DAY_MS else 1_000
+
+
+def _settle(state: State | None, now_ms: int, limit: int, p1: int, p2: int) -> tuple[int, int]:
+    """(tick, level) as of now; a full bucket is the same as no state. A clock that stepped back refills nothing."""
+    now_tick = now_ms // tick_ms(p1)
+    full = p2 * (p1 // tick_ms(p1))
+    if state is None:
+        return now_tick, full
+    stored, level = state
+    if stored >= now_tick:
+        return stored, min(level, full)
+    return now_tick, min(full, level + (now_tick - stored) * limit)
+
+
+def _ms_until(tick: int, ticks: int, now_ms: int, p1: int) -> int:
+    """From now to `ticks` ticks after `tick`."""
+    return (tick + ticks) * tick_ms(p1) - now_ms
+
+
+class TokenBucket:
+    code = 3
+
+    def params(self, rule: Rule) -> tuple[int, int]:
+        return rule.window_ms, rule.burst or rule.limit
+
+    def decide(self, state: State | None, *, now_ms: int, cost: int, limit: int, p1: int, p2: int) -> Answer:
+        ticks = p1 // tick_ms(p1)
+        tick, level = _settle(state, now_ms, limit, p1, p2)
+        remaining = level // ticks
+        reset_ms = 0 if level == p2 * ticks else _ms_until(tick, -(-(p2 * ticks - level) // limit), now_ms, p1)
+        if cost > p2:
+            return Answer(Verdict.COST_EXCEEDS_LIMIT, remaining, reset_ms, NEVER)
+        if cost * ticks <= level:
+            return Answer(Verdict.ALLOWED, remaining, reset_ms, 0)
+        wait_ms = _ms_until(tick, -(-(cost * ticks - level) // limit), now_ms, p1)
+        return Answer(Verdict.DENIED, remaining, wait_ms, wait_ms)
+
+    def charge(self, state: State | None, *, now_ms: int, cost: int, limit: int, p1: int, p2: int) -> tuple[State, int]:
+        ticks = p1 // tick_ms(p1)
+        tick, level = _settle(state, now_ms, limit, p1, p2)
+        level = max(0, level - min(cost, p2) * ticks)
+        return (tick, level), max(1, _ms_until(tick, -(-(p2 * ticks - level) // limit), now_ms, p1))
+
+    def after(self, state: State | None, *, now_ms: int, limit: int, p1: int, p2: int) -> tuple[int, int]:
+        answer = self.decide(state, now_ms=now_ms, cost=1, limit=limit, p1=p1, p2=p2)
+        return answer.remaining, answer.reset_ms

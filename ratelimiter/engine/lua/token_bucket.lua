@@ -1,0 +1,47 @@
+-- State {tick, level in 1/W tokens}; p1 = window in ms, p2 = burst in tokens. One tick refills `limit` of 1/W token.
+ALGORITHMS[3] = (function()
+  local DAY = 86400000
+
+  local function unit_of(window)
+    if window <= DAY then return 1 end
+    return 1000
+  end
+
+  local function reset_of(state, now, limit, unit, full)
+    if state[2] == full then return 0 end
+    return (state[1] + ceil((full - state[2]) / limit)) * unit - now
+  end
+
+  return {
+    decide = function(state, now, cost, limit, window, burst)
+      local unit = unit_of(window)
+      local ticks, tick = window / unit, floor(now / unit)
+      local full = burst * ticks
+      if state[1] == nil then
+        state[1], state[2] = tick, full
+      elseif state[1] < tick then
+        state[2] = min(full, state[2] + (tick - state[1]) * limit)
+        state[1] = tick
+      else
+        state[2] = min(full, state[2])
+      end
+      local remaining = floor(state[2] / ticks)
+      if cost > burst then return COST_EXCEEDS_LIMIT, remaining, reset_of(state, now, limit, unit, full), NEVER end
+      if cost * ticks <= state[2] then return ALLOWED, remaining, reset_of(state, now, limit, unit, full), 0 end
+      local wait = (state[1] + ceil((cost * ticks - state[2]) / limit)) * unit - now
+      return DENIED, remaining, wait, wait
+    end,
+
+    charge = function(state, now, cost, limit, window, burst)
+      local unit = unit_of(window)
+      local ticks = window / unit
+      state[2] = max(0, state[2] - min(cost, burst) * ticks)
+      return floor(state[2] / ticks), reset_of(state, now, limit, unit, burst * ticks)
+    end,
+
+    life = function(state, now, limit, window, burst)
+      local unit = unit_of(window)
+      return max(1, reset_of(state, now, limit, unit, burst * window / unit))
+    end,
+  }
+end)()

@@ -1,0 +1,140 @@
+"""The answer side of the check API: bodies and headers for decisions and errors.
+
+Both doors use it, and only it, because the RateLimit fields follow a draft that may still change
+(draft-ietf-httpapi-ratelimit-headers-11).
+"""
+
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ratelimiter.engine.decision import Decision, Reason, RuleResult
+from ratelimiter.engine.errors import EngineError, InvalidRequest
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+MAX_NAMED_POLICIES = 3
+
+_encode = msgspec.json.Encoder().encode
+
+_TITLES = {
+    "invalid_request": "The request is not valid",
+    "unauthenticated": "The API key is missing, malformed, unknown or revoked",
+    "forbidden": "This API key may not do that",
+    "not_found": "There is nothing here by that name",
+    "method_not_allowed": "That method does not work here",
+    "too_large": "The body is too large",
+    "headers_too_large": "The headers are too large",
+    "unavailable": "This service cannot judge right now",
+}
+
+
+class Answer(NamedTuple):
+    """Headers hold no Content-Length and no Connection: those belong to the server that sends them."""
+
+    status: int
+    content_type: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Allowed(msgspec.Struct, frozen=True, gc=False):
+    id: str
+    allowed: bool
+    reason: str
+    degraded: bool
+    policy: str | None
+    limit: int | None
+    remaining: int | None
+    reset_ms: int | None
+    retry_after_ms: int | None
+    results: tuple[RuleResult, ...]
+
+
+class Truncated(Allowed, frozen=True, gc=False):
+    truncated: bool = True
+
+
+def decision_render(decision: Decision, check_id: str) -> Answer:
+    """200 when allowed, else 429 that is a problem document with the decision's members beside it."""
+    shape = Truncated if decision.truncated else Allowed
+    members = shape(
+        check_id, decision.allowed, decision.reason, decision.degraded, decision.policy, decision.limit,
+        decision.remaining, decision.reset_ms, decision.retry_after_ms, decision.results,
+    )  # fmt: skip
+    headers = _ratelimit_fields(decision)
+    if decision.allowed:
+        headers.append(("RL-Decision", "allow"))
+        return Answer(HTTPStatus.OK, JSON, headers, _encode(members))
+    headers.append(("RL-Decision", "deny"))
+    if decision.retry_after_ms is not None:
+        headers.append(("Retry-After", str(_seconds(decision.retry_after_ms))))
+    problem = {
+        "type": QUOTA_EXCEEDED,
+        "title": "Request cannot be satisfied as assigned quota has been exceeded",
+        "status": 429,
+        "detail": _denial_detail(decision),
+        "violated-policies": [
+            result.rule for result in decision.results if not result.allowed and result.mode == "enforce"
+        ],
+    }
+    return Answer(HTTPStatus.TOO_MANY_REQUESTS, PROBLEM, headers, _encode(problem)[:-1] + b"," + _encode(members)[1:])
+
+
+def error_render(error: EngineError) -> Answer:
+    problem: dict[str, Any] = {
+        "type": "about:blank",
+        "title": _TITLES.get(error.code, HTTPStatus(error.status).phrase),
+        "status": error.status,
+        "code": error.code,
+        "detail": error.detail,
+    }
+    if isinstance(error, InvalidRequest) and error.errors:
+        problem["errors"] = [{"pointer": pointer, "message": message} for pointer, message in error.errors]
+    headers = [("RL-Decision", "none")]
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers.append(("WWW-Authenticate", "Bearer"))
+    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append(("Retry-After", "1"))
+    return Answer(error.status, PROBLEM, headers, _encode(problem))
+
+
+def batch_render(answers: list[Answer]) -> Answer:
+    """Always 200; each entry is its own answer's body with its `status` in front."""
+    entries = [b'{"status":%d,' % answer.status + _without_status(answer.body)[1:] for answer in answers]
+    return Answer(HTTPStatus.OK, JSON, [("RL-Decision", "none")], b'{"results":[' + b",".join(entries) + b"]}")
+
+
+def _without_status(body: bytes) -> bytes:
+    members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    members.pop("status", None)
+    return _encode(members)
+
+
+def _ratelimit_fields(decision: Decision) -> list[tuple[str, str]]:
+    enforced = [result for result in decision.results if result.mode == "enforce"]
+    if not enforced:
+        return []
+    if len(enforced) > 1:
+        enforced.sort(key=lambda result: (result.allowed, result.remaining / result.limit))
+        enforced = enforced[:MAX_NAMED_POLICIES]
+    policy = ", ".join([f'"{r.rule}";q={r.limit};w={_seconds(r.window_ms)}' for r in enforced])
+    state = ", ".join([f'"{r.rule}";r={r.remaining};t={_seconds(r.reset_ms)}' for r in enforced])
+    return [("RateLimit-Policy", policy), ("RateLimit", state)]
+
+
+def _denial_detail(decision: Decision) -> str:
+    rule = f"Rule {decision.policy}"
+    if decision.reason is Reason.COST_EXCEEDS_LIMIT:
+        return f"{rule} can never admit this cost: its limit is {decision.limit}."
+    if decision.reason is Reason.FALLBACK_CLOSED:
+        return f"{rule} refuses while its counters cannot be reached."
+    return (
+        f"{rule} allows {decision.limit} and has {decision.remaining} left; try again in {decision.retry_after_ms} ms."
+    )
+
+
+def _seconds(ms: int) -> int:
+    return -(-ms // 1_000)
