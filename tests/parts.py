@@ -1,0 +1,40 @@
+"""A pytest plugin (see addopts) that starts the embedded parts before Django reads its settings.
+
+One PostgreSQL and two Valkeys serve the whole run, in a folder that is gone afterwards; parts that the environment names
+already (DATABASE_URL, COUNTERS_URL, BUS_URL) are used instead.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from config.embedded import Parts
+
+_STARTED = pytest.StashKey[tuple[Parts, Path]]()
+TEST_SECRETS = {
+    "SECRET_KEY": "only-for-tests-" + "0" * 40,
+    "KEY_PEPPERS": "1:" + "1f" * 32,
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    folder = Path(tempfile.mkdtemp(prefix="ratelimiter-tests-"))
+    folder.chmod(0o755)
+    parts = Parts.start(folder, durable=False, environ=os.environ)
+    early_config.stash[_STARTED] = (parts, folder)
+    os.environ.update(parts.environment())
+    os.environ.update(TEST_SECRETS)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    started = config.stash.get(_STARTED, None)
+    if started:
+        parts, folder = started
+        parts.stop()
+        shutil.rmtree(folder)
