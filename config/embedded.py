@@ -107,7 +107,7 @@ class Parts:
             password.flush()
             if user is not None:
                 os.chown(password.name, user, user)
-            command = [
+            command: list[str | Path] = [
                 binaries / "initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8",
                 "--auth=scram-sha-256", f"--pwfile={password.name}",
             ]  # fmt: skip
@@ -238,7 +238,7 @@ def _reachable_folder(folder: Path, user: int | None) -> Path:
 def _end_leftover_postgres(binaries: Path, data: Path, user: int | None) -> None:
     """A server that an earlier launcher left behind when it was killed holds the data folder; it is ours to stop."""
     if (data / "postmaster.pid").exists():
-        command = [binaries / "pg_ctl", "-D", data, "-m", "fast", "-w", "stop"]
+        command: list[str | Path] = [binaries / "pg_ctl", "-D", data, "-m", "fast", "-w", "stop"]
         subprocess.run(command, capture_output=True, check=False, cwd="/", **_as(user))
 
 

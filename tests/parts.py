@@ -1,7 +1,7 @@
 """A pytest plugin (see addopts) that starts the embedded parts before Django reads its settings.
 
-One PostgreSQL and two Valkeys serve the whole run, in a folder that is gone afterwards; parts that the environment names
-already (DATABASE_URL, COUNTERS_URL, BUS_URL) are used instead.
+One PostgreSQL and two Valkeys serve the whole run, in a folder that is gone afterwards; parts that the environment
+names already (DATABASE_URL, COUNTERS_URL, BUS_URL) are used instead.
 """
 
 import os

@@ -65,3 +65,11 @@ class StoreFailed(EngineError):
 
     status = 503
     code = "unavailable"
+
+
+class CallLate(StoreFailed):
+    """The store was reached past the call's deadline and counted nothing. `store_ms` is its time."""
+
+    def __init__(self, store_ms: int) -> None:
+        super().__init__("the call reached the store after its deadline")
+        self.store_ms = store_ms

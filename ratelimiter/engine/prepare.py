@@ -9,7 +9,7 @@ import msgspec
 
 from ratelimiter.engine.algorithms.base import NEVER
 from ratelimiter.engine.decision import Check, Decision, Reason, RuleResult, Verdict
-from ratelimiter.engine.errors import StoreFailed
+from ratelimiter.engine.errors import CallLate
 from ratelimiter.engine.matching import CompiledRule, RuleSet
 from ratelimiter.engine.rules import RuleMode
 
@@ -69,10 +69,10 @@ def encode(batch: Sequence[Prepared], *, not_after_ms: int = 0) -> Call:
 
 
 def reply_decode(raw: bytes) -> list[int]:
-    """The script's reply as numbers, the store's time first. Raises StoreFailed when the call came too late."""
+    """The script's reply as numbers, the store's time first. Raises CallLate when nothing was counted."""
     numbers = _decoder.decode(raw)
     if len(numbers) == 1:
-        raise StoreFailed("the call reached the store after its deadline; nothing was counted")
+        raise CallLate(numbers[0])
     return numbers
 
 

@@ -1,0 +1,79 @@
+"""What is answered while the store cannot: by each rule's own failure policy, and always marked `degraded`.
+
+`local` counts in this process at ceil(limit / workers), beginning where the last good reply stood; nothing of it is
+merged back. `open` passes, `closed` refuses with Retry-After 1. A refusal by any enforced rule refuses the check, and
+then no local counter is charged, as in the store.
+"""
+
+from ratelimiter.engine.decision import Decision, Verdict
+from ratelimiter.engine.matching import CompiledRule
+from ratelimiter.engine.prepare import FALLBACK_RETRY_MS, MODES, Prepared, interpret
+from ratelimiter.engine.rules import Algorithm, FailurePolicy, RuleMode
+from ratelimiter.store.memory import PEEK, REPORT, Evaluation, MemoryStore
+
+MAX_REMEMBERED = 50_000
+
+
+class Fallback:
+    """One per process. `workers` is how many processes share the traffic."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._store = MemoryStore()
+        # Two generations: the younger takes what is new, the elder is dropped whole when that is full.
+        self._young: dict[bytes, int] = {}
+        self._old: dict[bytes, int] = {}
+
+    def observe(self, prepared: Prepared, decision: Decision) -> None:
+        """Remembers how full each counter was, so that a local one starts there. Called for every good reply."""
+        young = self._young
+        for key, result in zip(prepared.keys, decision.results, strict=True):
+            young[key] = result.remaining
+        if len(young) > MAX_REMEMBERED:
+            self._old, self._young = young, {}
+
+    def decide(self, prepared: Prepared, now_ms: int) -> Decision:
+        mode = MODES[prepared.check.mode]
+        local = [rule.rule.on_failure is FailurePolicy.LOCAL for rule in prepared.rules]
+        evaluations = [
+            self._evaluation(rule, key, now_ms)
+            for rule, key, counts in zip(prepared.rules, prepared.keys, local, strict=True)
+            if counts
+        ]
+        refused = mode != REPORT and any(
+            rule.rule.on_failure is FailurePolicy.CLOSED and rule.rule.mode is RuleMode.ENFORCE
+            for rule in prepared.rules
+        )
+        answers = self._store.check(
+            evaluations, mode=PEEK if refused else mode, cost=prepared.check.cost, now_ms=now_ms
+        )
+        reply = [0 if refused else answers[0]]
+        at = 1
+        for rule, counts in zip(prepared.rules, local, strict=True):
+            if counts:
+                reply += answers[at : at + 4]
+                at += 4
+            else:
+                reply += _without_counting(rule)
+        return interpret(prepared, reply, 0, degraded=True)
+
+    def _evaluation(self, compiled: CompiledRule, key: bytes, now_ms: int) -> Evaluation:
+        algorithm, shadow, limit, p1, p2 = compiled.numbers
+        bucket = compiled.rule.algorithm is Algorithm.TOKEN_BUCKET
+        share = Evaluation(key, algorithm, bool(shadow), self._share(limit), p1, self._share(p2) if bucket else p2)
+        remaining = self._young.pop(key, None)
+        if remaining is None:
+            remaining = self._old.pop(key, None)
+        if remaining is not None:
+            capacity = p2 if bucket else limit
+            self._store.seed(share, self._share(max(0, capacity - remaining)), now_ms=now_ms)
+        return share
+
+    def _share(self, units: int) -> int:
+        return -(-units // self._workers)
+
+
+def _without_counting(compiled: CompiledRule) -> tuple[int, int, int, int]:
+    if compiled.rule.on_failure is FailurePolicy.OPEN:
+        return Verdict.FALLBACK_OPEN, compiled.rule.limit, 0, 0
+    return Verdict.FALLBACK_CLOSED, 0, FALLBACK_RETRY_MS, FALLBACK_RETRY_MS
