@@ -1,7 +1,8 @@
 """A rule as the data plane sees it: plain frozen values, compiled by the control plane, carried in snapshots.
 
-Sizes: limit and burst 1…2^31-1, window_ms 1 000…34 560 000 000 (1 s to 400 d). The control plane validates with
-`rule_problems` before anything is stored; the data plane trusts what it finds in a snapshot.
+Sizes: limit and burst 1…2^31-1; window_ms 1 000…34 560 000 000 (1 s to 400 d), whole seconds; burst at most
+MAX_BURST_FACTOR times the limit, and times the window in ticks at most 2^53 (algorithms/token_bucket.py). The control
+plane sees to that before anything is stored; the data plane trusts what it finds in a snapshot.
 """
 
 from enum import StrEnum
@@ -9,6 +10,7 @@ from enum import StrEnum
 import msgspec
 
 MAX_UNITS = 2**31 - 1  # limits, bursts and costs; keeps every product in Lua below 2^53
+MAX_BURST_FACTOR = 1_000  # a bucket fills within so many windows; keeps every wait far below 2^53 ms
 MIN_WINDOW_MS = 1_000
 MAX_WINDOW_MS = 400 * 86_400_000
 MAX_RULES_PER_CHECK = 10

@@ -34,6 +34,12 @@ def _ms_until(tick: int, ticks: int, now_ms: int, p1: int) -> int:
     return (tick + ticks) * tick_ms(p1) - now_ms
 
 
+def _reset_ms(tick: int, level: int, now_ms: int, limit: int, p1: int, p2: int) -> int:
+    """Until the bucket is full again."""
+    missing = p2 * (p1 // tick_ms(p1)) - level
+    return 0 if missing == 0 else _ms_until(tick, -(-missing // limit), now_ms, p1)
+
+
 class TokenBucket:
     code = 3
 
@@ -44,7 +50,7 @@ class TokenBucket:
         ticks = p1 // tick_ms(p1)
         tick, level = _settle(state, now_ms, limit, p1, p2)
         remaining = level // ticks
-        reset_ms = 0 if level == p2 * ticks else _ms_until(tick, -(-(p2 * ticks - level) // limit), now_ms, p1)
+        reset_ms = _reset_ms(tick, level, now_ms, limit, p1, p2)
         if cost > p2:
             return Answer(Verdict.COST_EXCEEDS_LIMIT, remaining, reset_ms, NEVER)
         if cost * ticks <= level:
@@ -56,8 +62,8 @@ class TokenBucket:
         ticks = p1 // tick_ms(p1)
         tick, level = _settle(state, now_ms, limit, p1, p2)
         level = max(0, level - min(cost, p2) * ticks)
-        return (tick, level), max(1, _ms_until(tick, -(-(p2 * ticks - level) // limit), now_ms, p1))
+        return (tick, level), max(1, _reset_ms(tick, level, now_ms, limit, p1, p2))
 
     def after(self, state: State | None, *, now_ms: int, limit: int, p1: int, p2: int) -> tuple[int, int]:
-        answer = self.decide(state, now_ms=now_ms, cost=1, limit=limit, p1=p1, p2=p2)
-        return answer.remaining, answer.reset_ms
+        tick, level = _settle(state, now_ms, limit, p1, p2)
+        return level // (p1 // tick_ms(p1)), _reset_ms(tick, level, now_ms, limit, p1, p2)

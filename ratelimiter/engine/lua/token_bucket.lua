@@ -1,4 +1,5 @@
 -- State {tick, level in 1/W tokens}; p1 = window in ms, p2 = burst in tokens. One tick refills `limit` of 1/W token.
+-- Waits add the small difference of clock and tick last: tick + wait could pass 2^53, where doubles lose the ms.
 ALGORITHMS[3] = (function()
   local DAY = 86400000
 
@@ -9,7 +10,7 @@ ALGORITHMS[3] = (function()
 
   local function reset_of(state, now, limit, unit, full)
     if state[2] == full then return 0 end
-    return (state[1] + ceil((full - state[2]) / limit)) * unit - now
+    return ceil((full - state[2]) / limit) * unit + (state[1] * unit - now)
   end
 
   return {
@@ -28,7 +29,7 @@ ALGORITHMS[3] = (function()
       local remaining = floor(state[2] / ticks)
       if cost > burst then return COST_EXCEEDS_LIMIT, remaining, reset_of(state, now, limit, unit, full), NEVER end
       if cost * ticks <= state[2] then return ALLOWED, remaining, reset_of(state, now, limit, unit, full), 0 end
-      local wait = (state[1] + ceil((cost * ticks - state[2]) / limit)) * unit - now
+      local wait = ceil((cost * ticks - state[2]) / limit) * unit + (state[1] * unit - now)
       return DENIED, remaining, wait, wait
     end,
 

@@ -1,0 +1,108 @@
+"""The algorithms written down slowly: every charge is kept, every wait is found by trying.
+
+Nothing here is shared with the engine. Waits are searched, not computed: by bisection, which is right because what is
+used never rises while nothing is charged.
+"""
+
+from fractions import Fraction
+from math import ceil, floor
+
+
+class SlidingWindow:
+    def __init__(self, limit, window_ms, burst=None):
+        self.limit, self.window_ms, self.charges = limit, window_ms, []
+
+    @property
+    def capacity(self):
+        return self.limit
+
+    def used(self, now_ms):
+        cell = now_ms // self.window_ms
+        units = lambda wanted: sum(cost for at, cost in self.charges if at // self.window_ms == wanted)
+        left = (cell + 1) * self.window_ms - now_ms
+        weight = ceil(Fraction(left * 65_536, self.window_ms))
+        return units(cell) + ceil(Fraction(units(cell - 1) * weight, 65_536))
+
+    def remaining(self, now_ms):
+        return max(0, self.limit - self.used(now_ms))
+
+    def fits(self, now_ms, cost):
+        return self.used(now_ms) + cost <= self.limit
+
+    def charge(self, now_ms, cost):
+        self.charges.append((now_ms, cost))
+
+    def horizon_ms(self):
+        return 2 * self.window_ms
+
+
+class FixedWindow(SlidingWindow):
+    def used(self, now_ms):
+        return sum(cost for at, cost in self.charges if at // self.window_ms == now_ms // self.window_ms)
+
+
+class TokenBucket:
+    def __init__(self, limit, window_ms, burst):
+        self.limit, self.window_ms, self.burst = limit, window_ms, burst
+        self.tick_ms = 1 if window_ms <= 86_400_000 else 1_000
+        self.tokens, self.tick = Fraction(burst), None
+
+    @property
+    def capacity(self):
+        return self.burst
+
+    def level(self, now_ms):
+        if self.tick is None:
+            return Fraction(self.burst)
+        refilled = Fraction((now_ms // self.tick_ms - self.tick) * self.tick_ms * self.limit, self.window_ms)
+        return min(Fraction(self.burst), self.tokens + refilled)
+
+    def remaining(self, now_ms):
+        return floor(self.level(now_ms))
+
+    def fits(self, now_ms, cost):
+        return self.level(now_ms) >= cost
+
+    def charge(self, now_ms, cost):
+        self.tokens, self.tick = max(Fraction(0), self.level(now_ms) - min(cost, self.burst)), now_ms // self.tick_ms
+
+    def horizon_ms(self):
+        return ceil(Fraction(self.burst * self.window_ms, self.limit)) + 2 * self.tick_ms
+
+
+REFERENCES = {"sliding_window": SlidingWindow, "fixed_window": FixedWindow, "token_bucket": TokenBucket}
+
+
+def wait_ms(model, now_ms, cost):
+    """The least wait after which `cost` passes."""
+    low, high = 0, model.horizon_ms()
+    while low < high:
+        middle = (low + high) // 2
+        if model.fits(now_ms + middle, cost):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def decide(models, shadows, now_ms, cost, mode):
+    """(allowed, [(verdict, remaining, retry)]) for one check over several rules, all or nothing."""
+    answers = []
+    for model in models:
+        if cost > model.capacity:
+            answers.append([2, model.remaining(now_ms), -1])
+        elif model.fits(now_ms, cost):
+            answers.append([0, model.remaining(now_ms), 0])
+        else:
+            answers.append([1, model.remaining(now_ms), wait_ms(model, now_ms, cost)])
+    allowed = mode == "report" or all(a[0] == 0 or shadow for a, shadow in zip(answers, shadows, strict=True))
+    if allowed:
+        for model, answer in zip(models, answers, strict=True):
+            if answer[0] != 0 and mode != "report":
+                continue
+            if mode == "peek":
+                answer[1] -= cost
+            else:
+                model.charge(now_ms, cost)
+                answer[:] = [0, model.remaining(now_ms), 0]
+    return allowed, [tuple(answer) for answer in answers]
