@@ -1,0 +1,201 @@
+"""Checks that arrive together share one script call.
+
+What one turn of the event loop brings goes out in one call, over all tenants; at most two calls are in flight, so that
+latency stays low and batches grow by themselves with the load. A call holds at most 128 rule evaluations (a Redis busy
+with one call serves nobody else); what does not fit waits, the tenants take turns check by check, and within a tenant
+checks keep their order of arrival.
+
+Every check is answered exactly once, and soon: by the store, or, when it fails or the queue is too old, by the rules'
+own failure policies. There are no futures and no tasks per check, only callbacks.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ratelimiter.engine.clock import monotonic_ms, unix_ms
+from ratelimiter.engine.decision import Decision
+from ratelimiter.engine.errors import CallLate, StoreFailed
+from ratelimiter.engine.failure import Breaker
+from ratelimiter.engine.prepare import Call, Prepared, encode, interpret, reply_decode
+from ratelimiter.store.connection import Link
+from ratelimiter.store.fallback import Fallback
+
+CALL_TIMEOUT_MS = 50
+MAX_WAIT_MS = 40  # before a check is sent; with the call's own time it stays below 100
+MAX_IN_FLIGHT = 2
+MAX_EVALUATIONS = 128
+MAX_QUEUED = 20_000
+
+Decided = Callable[[Decision], None]
+Entry = tuple[Prepared, Decided, int]  # the check, who wants to know, when it came (monotonic ms)
+
+_ALLOWED_WITHOUT_RULES = [1]
+
+_log = logging.getLogger("ratelimiter.store")
+
+
+class Coalescer:
+    """One per process and Redis node. `submit` may answer before it returns."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, link: Link, fallback: Fallback) -> None:
+        self._loop = loop
+        self._link = link
+        self._fallback = fallback
+        self._breaker = Breaker()
+        self._arrivals: list[Entry] = []
+        self._evaluations = 0  # in _arrivals
+        self._backlog: dict[int, deque[Entry]] = {}
+        self._turns: deque[int] = deque()  # tenants of the backlog, whose turn is next first
+        self._queued = 0  # in _arrivals and _backlog
+        self._in_flight = 0
+        self._scheduled = False
+        self.calls = 0
+        self.failures = 0
+        link.on_up = self._breaker.succeeded
+        link.on_down = self._flush
+
+    def submit(self, prepared: Prepared, decided: Decided) -> None:
+        count = len(prepared.rules)
+        if not count:
+            decided(interpret(prepared, _ALLOWED_WITHOUT_RULES, 0))
+            return
+        now_ms = monotonic_ms()
+        if not self._link.is_up or not self._breaker.admits(now_ms) or self._queued >= MAX_QUEUED:
+            self._degrade(prepared, decided)
+            return
+        self._arrivals.append((prepared, decided, now_ms))
+        self._evaluations += count
+        self._queued += 1
+        if not self._scheduled and self._in_flight < MAX_IN_FLIGHT:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._queued and not self._in_flight
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        if not self._link.is_up:
+            self._degrade_everything()
+            return
+        while self._queued and self._in_flight < MAX_IN_FLIGHT:
+            batch = self._take(monotonic_ms() - MAX_WAIT_MS)
+            if batch:
+                self._send(batch)
+
+    def _take(self, oldest_ms: int) -> list[Entry]:
+        """The next call's checks. Those that came before `oldest_ms` are degraded on the way."""
+        arrivals = self._arrivals
+        if not self._turns and self._evaluations <= MAX_EVALUATIONS and arrivals[0][2] >= oldest_ms:
+            self._arrivals = []
+            self._evaluations = 0
+            self._queued -= len(arrivals)
+            return arrivals
+        self._into_backlog(arrivals)
+        taken: list[Entry] = []
+        room = MAX_EVALUATIONS
+        turns = self._turns
+        while turns:
+            tenant = turns[0]
+            queue = self._backlog[tenant]
+            count = len(queue[0][0].rules)
+            if count > room:
+                break
+            turns.popleft()
+            entry = queue.popleft()
+            self._queued -= 1
+            if queue:
+                turns.append(tenant)
+            else:
+                del self._backlog[tenant]
+            if entry[2] < oldest_ms:
+                self._degrade(entry[0], entry[1])
+            else:
+                taken.append(entry)
+                room -= count
+        if not taken:
+            self._probe_abandoned()
+        return taken
+
+    def _into_backlog(self, arrivals: list[Entry]) -> None:
+        self._arrivals = []
+        self._evaluations = 0
+        for entry in arrivals:
+            tenant = entry[0].tenant
+            queue = self._backlog.get(tenant)
+            if queue is None:
+                self._backlog[tenant] = deque((entry,))
+                self._turns.append(tenant)
+            else:
+                queue.append(entry)
+
+    def _send(self, batch: list[Entry]) -> None:
+        self._in_flight += 1
+        self.calls += 1
+        sent_ms = monotonic_ms()
+        not_after_ms = self._link.clock.at(sent_ms) + CALL_TIMEOUT_MS
+        call = encode([entry[0] for entry in batch], not_after_ms=not_after_ms)
+
+        def settle(reply: Any) -> None:
+            self._settle(batch, call, sent_ms, reply)
+
+        self._link.evaluate(call.keys, call.argument, settle, timeout_s=CALL_TIMEOUT_MS / 1_000)
+
+    def _settle(self, batch: list[Entry], call: Call, sent_ms: int, reply: Any) -> None:
+        self._in_flight -= 1
+        if self._queued and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+        try:
+            if isinstance(reply, Exception):
+                raise StoreFailed(str(reply))  # noqa: TRY301 - both kinds of failure end below
+            numbers = reply_decode(reply)
+        except StoreFailed as failure:
+            self._fail(batch, failure, sent_ms)
+            return
+        self._link.clock.observe(numbers[0], sent_ms=sent_ms, received_ms=monotonic_ms())
+        if self._breaker.open:
+            self._breaker.succeeded()
+        self._answer(batch, numbers, call.offsets)
+
+    def _answer(self, batch: list[Entry], numbers: Sequence[int], offsets: list[int]) -> None:
+        observe = self._fallback.observe
+        for (prepared, decided, _), offset in zip(batch, offsets, strict=True):
+            decision = interpret(prepared, numbers, offset)
+            observe(prepared, decision)
+            decided(decision)
+
+    def _fail(self, batch: list[Entry], failure: StoreFailed, sent_ms: int) -> None:
+        self.failures += 1
+        now_ms = monotonic_ms()
+        if isinstance(failure, CallLate):
+            self._link.clock.observe(failure.store_ms, sent_ms=sent_ms, received_ms=now_ms)
+        if not self._breaker.open:
+            _log.warning("checks degrade: %s", failure)
+        self._breaker.failed(now_ms)
+        if str(failure).startswith("LOADING"):
+            self._link.drop("Redis is reading its data in")
+        for prepared, decided, _ in batch:
+            self._degrade(prepared, decided)
+
+    def _degrade(self, prepared: Prepared, decided: Decided) -> None:
+        decided(self._fallback.decide(prepared, unix_ms()))
+
+    def _degrade_everything(self) -> None:
+        self._into_backlog(self._arrivals)
+        backlog, self._backlog = self._backlog, {}
+        self._turns.clear()
+        self._queued = 0
+        self._probe_abandoned()
+        for queue in backlog.values():
+            for prepared, decided, _ in queue:
+                self._degrade(prepared, decided)
+
+    def _probe_abandoned(self) -> None:
+        """The check that was to try an open breaker was never sent."""
+        if self._breaker.open:
+            self._breaker.failed(monotonic_ms())
