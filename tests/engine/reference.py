@@ -18,10 +18,14 @@ class SlidingWindow:
 
     def used(self, now_ms):
         cell = now_ms // self.window_ms
-        units = lambda wanted: sum(cost for at, cost in self.charges if at // self.window_ms == wanted)
+        units = self.units_in
         left = (cell + 1) * self.window_ms - now_ms
         weight = ceil(Fraction(left * 65_536, self.window_ms))
         return units(cell) + ceil(Fraction(units(cell - 1) * weight, 65_536))
+
+    def units_in(self, cell):
+        """A cell saturates at 2^32: `report` may charge past any limit."""
+        return min(2**32, sum(cost for at, cost in self.charges if at // self.window_ms == cell))
 
     def remaining(self, now_ms):
         return max(0, self.limit - self.used(now_ms))
@@ -38,7 +42,7 @@ class SlidingWindow:
 
 class FixedWindow(SlidingWindow):
     def used(self, now_ms):
-        return sum(cost for at, cost in self.charges if at // self.window_ms == now_ms // self.window_ms)
+        return self.units_in(now_ms // self.window_ms)
 
 
 class TokenBucket:

@@ -153,3 +153,13 @@ def test_a_counter_costs_at_most_150_bytes(store):
     after = store.client.info("memory")["used_memory"]
     assert store.client.dbsize() == 10_000
     assert (after - before) / 10_000 <= 150
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "most_ms"), [("sliding_window", 20_000), ("fixed_window", 10_000), ("token_bucket", 1_000)]
+)
+def test_a_counter_lives_as_long_as_it_can_matter(store, algorithm, most_ms):
+    ready = prepared(rule(1, limit=10, window_ms=10_000, algorithm=algorithm))
+    call = encode([ready])
+    store.client.eval(check_script().body, 1, *call.keys, call.argument)
+    assert 0 < store.client.pttl(ready.keys[0]) <= most_ms
