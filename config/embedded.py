@@ -19,8 +19,10 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +37,64 @@ class PartFailed(SystemExit):
     """A part cannot be started; the text is one sentence for the person at the terminal."""
 
 
+@dataclass
+class Part:
+    """One process: how to start it, and how to ask it to end."""
+
+    name: str
+    command: list[str | Path]
+    farewell: signal.Signals
+    log: Path
+    user: int | None = None
+    settings: str = ""  # goes in over standard input, so that a password stands in no process list
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE if self.settings else subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,  # Ctrl-C at the terminal is for the launcher, which stops the parts last
+                preexec_fn=_end_with_parent(self.farewell),  # noqa: PLW1509 - it makes one system call
+                **_as(self.user),
+            )
+        if self.process.stdin is not None:
+            self.process.stdin.write(self.settings.encode())
+            self.process.stdin.close()
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def wait_until(self, answers: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not answers():
+            if not self.running or time.monotonic() > deadline:
+                lines = self.log.read_text(errors="replace").strip().splitlines()
+                raise PartFailed(f"{self.name} did not start; its log ends with: {' | '.join(lines[-3:])}")
+            time.sleep(0.05)
+
+    def end(self) -> None:
+        if self.process is None:
+            return
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
 class Parts:
     """The running parts. `environment()` is what the other processes need to find them."""
 
     def __init__(self, folder: Path, *, durable: bool) -> None:
         self._folder = folder
         self._durable = durable
-        self._processes: list[tuple[subprocess.Popen[bytes], signal.Signals]] = []
+        self._parts: list[Part] = []
+        self._stopping = threading.Event()
         self._passwords = _passwords(folder)
         self.owner_url = self.app_url = self.counters_url = self.bus_url = ""
 
@@ -68,16 +121,24 @@ class Parts:
             "BUS_URL": self.bus_url,
         }
 
+    def keep_alive(self) -> None:
+        """Starts a part that died again, on its old port, until `stop`."""
+        threading.Thread(target=self._restart_dead, name="parts", daemon=True).start()
+
     def stop(self) -> None:
-        for process, farewell in reversed(self._processes):
-            process.send_signal(farewell)
-        for process, _ in reversed(self._processes):
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self._processes.clear()
+        self._stopping.set()
+        for part in reversed(self._parts):
+            if part.process is not None and part.running:
+                part.process.send_signal(part.farewell)
+        for part in reversed(self._parts):
+            part.end()
+        self._parts.clear()
+
+    def _restart_dead(self) -> None:
+        while not self._stopping.wait(0.5):
+            for part in self._parts:
+                if not part.running and not self._stopping.is_set():
+                    part.start()
 
     def _start_postgres(self, given: Mapping[str, str]) -> None:
         if given.get("DATABASE_URL"):
@@ -90,13 +151,14 @@ class Parts:
         if not (data / "PG_VERSION").exists():
             self._initialise_postgres(binaries, data, user)
         port = _free_port()
-        options = ["-h", LOOPBACK, "-p", str(port), "-k", "", "-c", "max_connections=200"]
+        command: list[str | Path] = [binaries / "postgres", "-D", data, "-h", LOOPBACK, "-p", str(port), "-k", ""]
+        command += ["-c", "max_connections=200"]
         if not self._durable:
-            options += ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"]
-        process = self._spawn("postgres", [binaries / "postgres", "-D", data, *options], signal.SIGINT, user=user)
+            command += ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"]
+        part = self._add(Part("postgres", command, signal.SIGINT, self._folder / "postgres.log", user=user))
         url = f"postgresql://{{}}:{{}}@{LOOPBACK}:{port}/{{}}"
         admin = url.format("postgres", self._passwords["postgres"], "postgres")
-        self._wait("postgres", process, lambda: _postgres_answers(admin))
+        part.wait_until(lambda: _postgres_answers(admin))
         _roles_and_database_ensure(admin, self._passwords)
         self.owner_url = url.format("rl_owner", self._passwords["rl_owner"], DATABASE)
         self.app_url = url.format("rl_app", self._passwords["rl_app"], DATABASE)
@@ -113,61 +175,34 @@ class Parts:
             ]  # fmt: skip
             done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **_as(user))
         if done.returncode:
-            raise PartFailed(f"PostgreSQL's initdb failed: {done.stderr.strip().splitlines()[-1:]}")
+            raise PartFailed(f"PostgreSQL's initdb failed: {' '.join(done.stderr.strip().splitlines()[-1:])}")
 
     def _start_valkey(self, name: str, *, append_only: bool) -> str:
         data = self._folder / name
         data.mkdir(exist_ok=True)
         port = _free_port()
         password = self._passwords[name]
-        # Over standard input, so that the password stands in no process list.
         settings = {
             "bind": LOOPBACK,
             "port": port,
-            "dir": data,
+            "dir": f'"{data}"',
             "requirepass": password,
             "save": '""',
             "appendonly": "yes" if append_only else "no",
             "maxmemory-policy": "noeviction",
         }
-        process = self._spawn(name, [_valkey_binary(), "-"], signal.SIGTERM, stdin=subprocess.PIPE)
-        assert process.stdin is not None
-        process.stdin.write("".join(f"{key} {value}\n" for key, value in settings.items()).encode())
-        process.stdin.close()
+        text = "".join(f"{key} {value}\n" for key, value in settings.items())
+        part = self._add(
+            Part(name, [_valkey_binary(), "-"], signal.SIGTERM, self._folder / f"{name}.log", settings=text)
+        )
         url = f"redis://:{password}@{LOOPBACK}:{port}/0"
-        self._wait(name, process, lambda: _redis_answers(url))
+        part.wait_until(lambda: _redis_answers(url))
         return url
 
-    def _spawn(
-        self,
-        name: str,
-        command: list[Any],
-        farewell: signal.Signals,
-        *,
-        user: int | None = None,
-        stdin: int | None = None,
-    ) -> subprocess.Popen[bytes]:
-        with (self._folder / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                command,
-                stdin=stdin or subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                start_new_session=True,  # Ctrl-C at the terminal is for the launcher, which stops the parts last
-                preexec_fn=_end_with_parent(farewell),  # noqa: PLW1509 - the launcher has one thread
-                **_as(user),
-            )
-        self._processes.append((process, farewell))
-        return process
-
-    def _wait(self, name: str, process: subprocess.Popen[bytes], answers: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not answers():
-            if process.poll() is not None or time.monotonic() > deadline:
-                log = (self._folder / f"{name}.log").read_text(errors="replace").strip().splitlines()
-                raise PartFailed(f"{name} did not start; its log ends with: {' | '.join(log[-3:])}")
-            time.sleep(0.05)
+    def _add(self, part: Part) -> Part:
+        part.start()
+        self._parts.append(part)
+        return part
 
 
 def _passwords(folder: Path) -> dict[str, str]:
