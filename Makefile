@@ -1,0 +1,52 @@
+# `make` alone lists what there is.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run reset test test-fast test-long lint format bench lock
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## set up everything and run the whole service on this machine
+	@$(PYTHON) config/bootstrap.py local
+	@$(BIN)/python -m config.launch
+
+reset: ## wipe var/: data, passwords, demo, mails
+	@$(PYTHON) config/reset.py
+
+test: ## set up everything, lint, and pass all tests
+	@$(PYTHON) config/bootstrap.py test
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest
+
+test-fast: ## the tests that take no browser and no patience
+	@$(PYTHON) config/bootstrap.py test
+	@$(BIN)/python -m pytest -m "not slow and not browser"
+
+test-long: ## the engine's property tests, 10 000 examples each
+	@$(PYTHON) config/bootstrap.py test
+	@HYPOTHESIS_EXAMPLES=10000 $(BIN)/python -m pytest tests/engine
+
+lint: ## ruff, mypy strict, the import contracts, templates
+	@$(PYTHON) config/bootstrap.py test
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/lint-imports
+	@$(BIN)/mypy
+	@$(BIN)/djlint templates --lint --quiet
+
+format: ## let ruff lay the code out
+	@$(PYTHON) config/bootstrap.py test
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: ## measure the door: CPU per check, latency, fairness
+	@$(PYTHON) config/bootstrap.py test
+	@$(BIN)/python -m tests.bench.door
+
+lock: ## write requirements/*.txt anew from requirements/*.in
+	@$(PYTHON) config/bootstrap.py test
+	@cd requirements && before=; for role in door web local test; do \
+	  VIRTUAL_ENV=../.venv ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    $${before:+-c $$before.txt} $$role.in -o $$role.txt || exit 1; before=$$role; done

@@ -1,0 +1,43 @@
+"""Background work on one screen: the queues, which task goes where, and what the beat sends."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_init
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
+
+app = Celery("ratelimiter")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    task_default_queue="default",
+    task_routes={
+        "limits.*": {"queue": "publish"},
+        "tenants.cells_ensure": {"queue": "cells"},  # its worker has the owner's database role
+    },
+    beat_schedule={
+        "publish-sweep": {"task": "limits.publish_sweep", "schedule": 10.0, "options": {"expires": 10}},
+        "cells-ensure": {"task": "tenants.cells_ensure", "schedule": 300.0, "options": {"expires": 300}},
+    },
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={"visibility_timeout": 600, "socket_timeout": 5, "socket_connect_timeout": 2},
+    beat_schedule_filename="var/celerybeat-schedule",
+)
+app.autodiscover_tasks()
+
+
+@worker_init.connect
+def _role_verify(**_: Any) -> None:
+    from django.conf import settings
+
+    from apps.core.guard import role_verify
+
+    if not settings.DATABASE_IS_OWNER:
+        role_verify()

@@ -1,0 +1,85 @@
+"""The control plane's environment variables; nothing else in Django reads os.environ."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from ratelimiter.environ import EnvironmentInvalid, environ_read
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+class Env(msgspec.Struct, frozen=True):
+    database_url: Annotated[str, Meta(description="postgresql://, the role that runs the application")]
+    counters_url: Annotated[str, Meta(description="redis:// of counters and snapshots")]
+    bus_url: Annotated[str, Meta(description="redis:// that keeps its data: broker (db 0) and cache (db 1)")]
+    secret_key: Annotated[str, Meta(min_length=32, description="signs sessions and links")]
+    key_peppers: Annotated[str, Meta(description="version:hex, comma-separated; the newest makes new key digests")]
+    database_owner_url: Annotated[str, Meta(description="the role that owns the tables: migrations and cells")] = ""
+    database_role: Annotated[str, Meta(pattern="^(app|owner)$", description="which of the two URLs is used")] = "app"
+    database_pool: Annotated[int, Meta(ge=0, le=100, description="connections kept per process; 0 is no pool")] = 0
+    portal_url: Annotated[str, Meta(description="where browsers find the portal")] = "http://127.0.0.1:8000"
+    check_url: Annotated[str, Meta(description="where programs find the door")] = "http://127.0.0.1:8001/v1/check"
+    allowed_hosts: Annotated[str, Meta(description="comma-separated")] = "127.0.0.1,localhost"
+    debug: Annotated[bool, Meta(description="tracebacks in the browser; never in production")] = False
+    door_workers: Annotated[int, Meta(ge=1, description="processes that answer checks; shares local fallbacks")] = 2
+    spool_dir: Annotated[str, Meta(description="folder of the event spool")] = str(BASE_DIR / "var" / "spool")
+    spool_max_bytes: Annotated[int, Meta(ge=1_048_576, description="the oldest events go past this size")] = 2**30
+    email_folder: Annotated[str, Meta(description="mails are written here unless EMAIL_HOST is set")] = str(
+        BASE_DIR / "var" / "mail"
+    )
+    email_host: Annotated[str, Meta(description="SMTP server")] = ""
+    email_port: Annotated[int, Meta(ge=1, le=65_535)] = 587
+    email_user: str = ""
+    email_password: str = ""
+    email_from: Annotated[str, Meta(description="sender of the product's mails")] = "Ratelimiter <hello@localhost>"
+    log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    def database(self) -> dict[str, object]:
+        """Django's DATABASES entry for the role of this process."""
+        url = self.database_owner_url if self.database_role == "owner" else self.database_url
+        if not url:
+            raise EnvironmentInvalid("DATABASE_OWNER_URL: needed when DATABASE_ROLE is owner")
+        parts = urlsplit(url)
+        if parts.scheme not in {"postgresql", "postgres"} or not parts.hostname or not parts.path.strip("/"):
+            raise EnvironmentInvalid("DATABASE_URL: must look like postgresql://role:password@host:port/database")
+        entry: dict[str, object] = {
+            "ENGINE": "apps.core.postgresql",
+            "NAME": parts.path.lstrip("/"),
+            "USER": unquote(parts.username or ""),
+            "PASSWORD": unquote(parts.password or ""),
+            "HOST": parts.hostname,
+            "PORT": parts.port or 5432,
+            "CONN_MAX_AGE": 0 if self.database_pool else 60,
+            "CONN_HEALTH_CHECKS": True,
+            "OPTIONS": {"application_name": "ratelimiter"},
+        }
+        if self.database_pool and self.database_role == "app":
+            entry["OPTIONS"] = {"pool": {"min_size": 1, "max_size": self.database_pool, "timeout": 5}}
+        return entry
+
+    def application_role(self) -> str:
+        return unquote(urlsplit(self.database_url).username or "")
+
+    def redis(self, database: int) -> str:
+        """The bus's URL with another database number."""
+        return urlsplit(self.bus_url)._replace(path=f"/{database}").geturl()
+
+    def peppers(self) -> list[tuple[int, str]]:
+        """(version, hex secret), newest first."""
+        try:
+            found = [(int(version), bytes.fromhex(secret).hex()) for version, secret in self._pepper_parts()]
+        except ValueError:
+            raise EnvironmentInvalid("KEY_PEPPERS: must look like 1:hexdigits,2:hexdigits") from None
+        return sorted(found, reverse=True)
+
+    def _pepper_parts(self) -> list[tuple[str, str]]:
+        pairs = [part.strip().partition(":") for part in self.key_peppers.split(",")]
+        return [(version, secret) for version, _, secret in pairs]
+
+
+env = environ_read(Env, os.environ)

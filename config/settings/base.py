@@ -1,0 +1,193 @@
+"""Settings of the control plane. Values that differ between machines come from config.env."""
+
+from config.env import BASE_DIR, env
+from config.logging import logging_config
+
+SECRET_KEY = env.secret_key
+DEBUG = env.debug
+ALLOWED_HOSTS = [host.strip() for host in env.allowed_hosts.split(",")]
+PORTAL_URL = env.portal_url.rstrip("/")
+CHECK_URL = env.check_url
+DRF_CHECK_URL = f"{PORTAL_URL}/api/v1/check"
+CSRF_TRUSTED_ORIGINS = [PORTAL_URL]
+
+# Applications. A schema is a cell of many tenants: SHARED_APPS live in `public`, TENANT_APPS in every cell.
+SHARED_APPS = [
+    "unfold",  # before django_tenants and admin, whose templates it replaces
+    "django_tenants",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "django_prometheus",
+    "django_structlog",
+    "allauth",
+    "allauth.account",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "apps.core",
+    "apps.tenants",
+    "apps.plans",
+]
+TENANT_APPS = ["apps.apikeys", "apps.limits"]
+INSTALLED_APPS = SHARED_APPS + TENANT_APPS
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+ASGI_APPLICATION = "config.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "apps.core.context.appearance",
+            ],
+        },
+    },
+]
+
+# Database: one alias, two roles; see apps/core/scope.py and apps/tenants/migrations.
+DATABASES = {"default": env.database()}
+DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
+DATABASE_IS_OWNER = env.database_role == "owner"
+DATABASE_APPLICATION_ROLE = env.application_role()
+TENANT_MODEL = "tenants.Cell"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CELL_CAPACITY = 1_000  # tenants in a cell
+
+# Redis
+COUNTERS_URL = env.counters_url
+KEY_PEPPERS = env.peppers()
+DOOR_WORKERS = env.door_workers
+SPOOL_DIR = env.spool_dir
+SPOOL_MAX_BYTES = env.spool_max_bytes
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": env.redis(1),
+        "KEY_PREFIX": "cache",
+        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1, "IGNORE_EXCEPTIONS": True},
+    }
+}
+DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
+CELERY_BROKER_URL = env.redis(0)
+
+# Accounts
+AUTH_USER_MODEL = "tenants.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "tenants:home"
+LOGOUT_REDIRECT_URL = "/"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_UNIQUE_EMAIL = True
+ACCOUNT_EMAIL_VERIFICATION = "optional"  # the first check should not wait for a mail
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_FORMS = {"signup": "apps.apikeys.forms.SignupForm"}
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key", "signup": "20/m/ip", "reset_password": "20/m/ip,5/m/key"}
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+
+# Mails
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if env.email_host else 'filebased'}.EmailBackend"
+EMAIL_FILE_PATH = env.email_folder
+EMAIL_HOST, EMAIL_PORT = env.email_host, env.email_port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS = env.email_user, env.email_password, True
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.email_from
+
+# API
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "apps.core.errors.problem_handler",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Ratelimiter",
+    "DESCRIPTION": "Ask whether a request may pass. 200 lets it, 429 does not.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# Pages
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = BASE_DIR / "var" / "static"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+CSRF_FAILURE_VIEW = "apps.core.views.csrf_failure"
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ["/staff/", "/api/docs"],  # unfold's Alpine and Swagger UI evaluate expressions
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "object-src": ["'none'"],
+    },
+}
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PORTAL_URL.startswith("https://")
+
+UNFOLD = {"SITE_TITLE": "Ratelimiter staff", "SITE_HEADER": "Ratelimiter", "SITE_SYMBOL": "speed"}
+
+# Limits of the product; per tenant
+MAX_RULES = 100
+
+LOGGING = logging_config(env.log_level)
+LOGGING_CONFIG = "logging.config.dictConfig"

@@ -1,0 +1,3 @@
+"""One machine: `make run` and work on the code."""
+
+from config.settings.base import *  # noqa: F403
