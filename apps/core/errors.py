@@ -1,0 +1,73 @@
+"""One base for every error that a caller may see, and one handler that renders RFC 9457 problem documents.
+
+`code` is stable and documented; `fields` maps a field to what is wrong with it, for forms and for APIs.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+
+PROBLEM = "application/problem+json"
+
+
+class ApplicationError(Exception):
+    status = 400
+    code = "invalid"
+
+    def __init__(self, detail: str, *, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.fields = dict(fields or {})
+
+
+class Invalid(ApplicationError):
+    """The input cannot be accepted; `fields` says where."""
+
+
+class NotFound(ApplicationError):
+    status = 404
+    code = "not_found"
+
+
+class Forbidden(ApplicationError):
+    status = 403
+    code = "forbidden"
+
+
+class Conflict(ApplicationError):
+    status = 409
+    code = "conflict"
+
+
+def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler. A handled error rolls back whatever transaction is open, as an unhandled one does."""
+    problem = _problem(error)
+    if problem is None:
+        return None
+    if transaction.get_connection().in_atomic_block:
+        transaction.set_rollback(True)
+    return Response(problem, status=problem["status"], content_type=PROBLEM)
+
+
+def _problem(error: Exception) -> dict[str, Any] | None:
+    if isinstance(error, ApplicationError):
+        problem: dict[str, Any] = _document(error.status, error.code, error.detail)
+        if error.fields:
+            problem["errors"] = [{"pointer": f"/{name}", "message": text} for name, text in error.fields.items()]
+        return problem
+    if isinstance(error, Http404):
+        return _document(404, "not_found", "There is nothing here by that name.")
+    if isinstance(error, PermissionDenied):
+        return _document(403, "forbidden", str(error) or "You may not do that.")
+    if isinstance(error, drf.APIException):
+        return _document(error.status_code, str(error.default_code), str(error.detail))
+    return None
+
+
+def _document(status: int, code: str, detail: str) -> dict[str, Any]:
+    return {"type": "about:blank", "title": code.replace("_", " "), "status": status, "code": code, "detail": detail}

@@ -1,0 +1,35 @@
+"""Migration operations that put a table of a cell under row-level security.
+
+The policy calls public.app_tenant(), which raises when no scope is open, so a forgotten scope is an error and never an
+empty or a foreign answer. No FORCE: the owner adds foreign keys and dumps. Requires columns `tenant_id` and `id`.
+"""
+
+from django.db.migrations.operations import RunSQL
+
+
+def protect(table: str) -> RunSQL:
+    """Policy plus unique (tenant_id, id), which both in-cell references and the planner need."""
+    return RunSQL(
+        f"""
+        ALTER TABLE "{table}" ADD CONSTRAINT "{table}_tenant_row" UNIQUE (tenant_id, id);
+        ALTER TABLE "{table}" ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY tenant ON "{table}" USING (tenant_id = public.app_tenant());
+        """,
+        f"""
+        DROP POLICY tenant ON "{table}";
+        ALTER TABLE "{table}" DISABLE ROW LEVEL SECURITY;
+        ALTER TABLE "{table}" DROP CONSTRAINT "{table}_tenant_row";
+        """,
+    )
+
+
+def refer(table: str, column: str, target: str) -> RunSQL:
+    """A reference inside the cell that includes the tenant: foreign-key checks bypass row security."""
+    name = f"{table}_{column}_in_tenant"
+    return RunSQL(
+        f"""
+        ALTER TABLE "{table}" ADD CONSTRAINT "{name}"
+        FOREIGN KEY (tenant_id, "{column}") REFERENCES "{target}" (tenant_id, id) ON DELETE CASCADE;
+        """,
+        f'ALTER TABLE "{table}" DROP CONSTRAINT "{name}";',
+    )
