@@ -66,6 +66,7 @@ class Watch:
         self.epoch: str | None = None
         self.seq = 0
         self.resyncs = 0
+        self.synced = asyncio.Event()  # the stream was read once
         self._last_id = b"0-0"
         self._behind: tuple[str | None, int] | None = None  # epoch and sequence that the stream owes us
         self._must_resync = True
@@ -152,6 +153,7 @@ class Watch:
         await self._load(self.tenants)
         await self._refresh_stale()
         self.epoch, self.seq = epoch, seq
+        self.synced.set()
         await self._beat()
         await self._forget_dead_doors()
 

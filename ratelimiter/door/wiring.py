@@ -1,0 +1,145 @@
+"""One door process put together: who knows whom, what starts and stops, and what happens every second."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import time
+from secrets import token_hex
+
+from ratelimiter.door.batch import Batches
+from ratelimiter.door.checks import Checks
+from ratelimiter.door.health import Health
+from ratelimiter.door.metrics import Metrics, Tally
+from ratelimiter.door.outbox import Outbox
+from ratelimiter.door.protocol import HttpConnection
+from ratelimiter.door.render import Renderer
+from ratelimiter.door.service import SWEEPS_A_SECOND, DoorService
+from ratelimiter.door.settings import DoorSettings
+from ratelimiter.engine.scripts import check_script
+from ratelimiter.events.spool import Spool
+from ratelimiter.snapshot.watch import Watch
+from ratelimiter.store.coalescer import Coalescer
+from ratelimiter.store.connection import Link
+from ratelimiter.store.fallback import Fallback
+from ratelimiter.store.live import LiveCounts
+
+DRAIN_PATIENCE_S = 2.0
+READY_WITHIN_S = 3.0
+
+
+class Door:
+    """`checks` carries the checks, `source` every other question, `changes` blocks on the change stream."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, settings: DoorSettings) -> None:
+        self._loop = loop
+        self._settings = settings
+        boot = token_hex(8)
+        address = settings.address()
+        self._link = Link(address, script=check_script())
+        self._source = Link(address)
+        self._changes = Link(address)
+        self._watch = Watch(
+            changes=self._changes, source=self._source, peppers=settings.peppers(), door=boot, pid=os.getpid()
+        )
+        self._spool = Spool(settings.spool_folder(), boot=boot, max_bytes=settings.spool_max_bytes)
+        self._coalescer = Coalescer(loop, self._link, Fallback(settings.door_workers))
+        self._live = LiveCounts()
+        self._outbox = Outbox(loop, self._spool)
+        self._renderer = Renderer(boot, time.time())
+        tally = Tally()
+        checks = Checks(
+            boot=boot, callers=self._watch.callers, coalescer=self._coalescer, outbox=self._outbox,
+            renderer=self._renderer, tally=tally, live=self._live,
+        )  # fmt: skip
+        self.service = DoorService(
+            settings=settings, checks=checks, batches=Batches(loop, checks), health=Health(self._link, self._watch)
+        )
+        self._metrics = self._metrics_table(tally)
+        self._turns = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection(self) -> HttpConnection:
+        return HttpConnection(self.service)
+
+    async def start(self) -> None:
+        """Returns when Redis has answered, or without it after a while: a door that starts before Redis waits for it
+        while it serves.
+        """
+        for link in (self._link, self._source, self._changes):
+            link.start()
+        self._watch.start()
+        self._turn()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(self._link.wait_up(), self._watch.synced.wait()), READY_WITHIN_S)
+        # What lives now lives for good. Garbage in circles is rare here, and is looked for once a second.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+
+    async def stop(self) -> None:
+        """Finishes what is under way first. Afterwards nothing runs and everything is on the disk."""
+        await self.service.drain(patience_s=DRAIN_PATIENCE_S, longest_s=self._settings.door_drain_s)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._outbox.flush()
+        self._spool.close()
+        self._every_second()
+        await self._watch.stop()
+        for link in (self._changes, self._source, self._link):
+            await link.stop()
+
+    def _turn(self) -> None:
+        self._timer = self._loop.call_later(1 / SWEEPS_A_SECOND, self._turn)
+        self.service.sweep()
+        self._turns += 1
+        if self._turns % SWEEPS_A_SECOND == 0:
+            self._every_second()
+
+    def _every_second(self) -> None:
+        now_s = time.time()
+        self._renderer.tick(now_s)
+        self._metrics.flush()
+        if self._source.is_up:
+            self._live.flush(_Commands(self._source), now_s=int(now_s))
+        gc.collect(1)
+
+    def _metrics_table(self, tally: Tally) -> Metrics:
+        spool, coalescer, watch = self._spool, self._coalescer, self._watch
+        metrics = Metrics(tally)
+        metrics.count("store_calls", "Script calls sent", lambda: coalescer.calls)
+        metrics.count(
+            "store_failures", "Script calls that failed, whose checks were degraded", lambda: coalescer.failures
+        )
+        metrics.count("events_written", "Events on the spool", lambda: spool.written)
+        metrics.count("events_lost", "Events that could not be written", lambda: spool.lost)
+        metrics.count(
+            "spool_trimmed_bytes", "Bytes of events deleted to stay below the bound", lambda: spool.trimmed_bytes
+        )
+        metrics.count("spool_trimmed_segments", "Segments deleted with them", lambda: spool.trimmed_segments)
+        metrics.count("snapshot_resyncs", "Times that everything cached was read again", lambda: watch.resyncs)
+        metrics.gauge("connections", "Open connections", lambda: self.service.connections)
+        metrics.gauge("callers", "API keys held in memory", lambda: len(watch.callers))
+        metrics.gauge("tenants", "Tenants held in memory", lambda: len(watch.tenants))
+        metrics.gauge("ready", "Processes that can judge", lambda: float(self._link.is_up and watch.is_ready))
+        return metrics
+
+
+class _Commands:
+    """store.live's pipeline on a link. These counts are for looking at: a lost second is not worth a retry."""
+
+    def __init__(self, source: Link) -> None:
+        self._source = source
+
+    def hincrby(self, name: str, key: str, amount: int) -> None:
+        self._source.call(_ignore, "HINCRBY", name, key, amount)
+
+    def hset(self, name: str, key: str, value: str) -> None:
+        self._source.call(_ignore, "HSET", name, key, value)
+
+    def expire(self, name: str, time: int) -> None:
+        self._source.call(_ignore, "EXPIRE", name, time)
+
+
+def _ignore(_: object) -> None:
+    """The reply of a count."""
