@@ -1,7 +1,7 @@
 """Makes the virtual environment: `python3 config/bootstrap.py ROLE` installs requirements/ROLE.txt into .venv.
 
-Runs before anything is installed, so it uses the standard library only, and on old Pythons too, to say so in a sentence.
-Does nothing when the lock has not changed since it was installed.
+Runs before anything is installed, so it uses the standard library only, and on old Pythons too, to say so in a
+sentence. Does nothing when the lock has not changed since it was installed.
 """
 
 import hashlib
@@ -19,7 +19,10 @@ NEEDED_BYTES = 1_500_000_000
 
 def main(role):
     if sys.version_info < OLDEST:
-        refuse("Python %d.%d or newer is needed; this is %d.%d. Try: make PYTHON=python3.12" % (OLDEST + sys.version_info[:2]))
+        refuse(
+            "Python %d.%d or newer is needed; this is %d.%d. Try: make PYTHON=python3.12"
+            % (OLDEST + sys.version_info[:2])
+        )
     lock = os.path.join(ROOT, "requirements", role + ".txt")
     with open(lock, "rb") as file:
         content = file.read()

@@ -1,5 +1,6 @@
 """What every page needs to know before it says anything of its own."""
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from apps.core.bundles import bundle
@@ -13,4 +14,5 @@ def appearance(request: HttpRequest) -> dict[str, str]:
         "theme": theme if theme in THEMES else "system",
         "css_digest": bundle("app.css").digest,
         "js_digest": bundle("app.js").digest,
+        "check_url": settings.CHECK_URL,
     }

@@ -1,7 +1,7 @@
 """The only place that hands work to Celery: by name, after the commit, with ids as keyword arguments.
 
-Services stay free of tasks, and nothing is sent for a transaction that rolled back. When the broker cannot be reached the
-request that enqueued still succeeds; sweeps find what was not done, and the failure is logged.
+Services stay free of tasks, and nothing is sent for a transaction that rolled back. When the broker cannot be reached
+the request that enqueued still succeeds; sweeps find what was not done, and the failure is logged.
 """
 
 import structlog

@@ -44,7 +44,7 @@ class Conflict(ApplicationError):
     code = "conflict"
 
 
-def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:  # noqa: ARG001 - DRF's signature
     """DRF's exception handler. A handled error rolls back whatever transaction is open, as an unhandled one does."""
     problem = _problem(error)
     if problem is None:

@@ -1,8 +1,8 @@
 """The one way to a tenant's rows.
 
-`tenant_scope` opens a transaction and, in one statement, takes a shared lock on the tenant (a move takes it exclusively),
-finds its cell and sets search path and tenant id, both local to the transaction. Row-level security does the rest: inside,
-other tenants' rows do not exist; outside, a query on a cell's table raises.
+`tenant_scope` opens a transaction and, in one statement, takes a shared lock on the tenant (a move takes it
+exclusively), finds its cell and sets search path and tenant id, both local to the transaction. Row-level security does
+the rest: inside, other tenants' rows do not exist; outside, a query on a cell's table raises.
 
 A scope never opens inside another tenant's. Keep it closed during network calls.
 """
@@ -64,7 +64,7 @@ def tenant_in_scope() -> int | None:
 def scoped(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Runs a view inside the scope of `request.tenant.id`; what answers with 4xx or 5xx leaves no rows.
 
-    Templates render inside, because they may still read. The decorator that sets `request.tenant` stands above this one.
+    Templates render inside, because they may still read. What sets `request.tenant` stands above this decorator.
     """
 
     @wraps(view)

@@ -1,20 +1,19 @@
 """django-tenants' PostgreSQL backend for schemas that hold many tenants.
 
-For the owner's role (migrations, new cells) it is the stock backend. For the application's role it never sets a search path
-itself: only core.scope does, locally to a transaction, which is what makes connections safe to share between tenants.
+For the owner's role (migrations, new cells) it is the stock backend. For the application's role it never sets a search
+path itself: only core.scope does, locally to a transaction, which is what makes connections safe to share.
 """
 
 from typing import Any
 
 from django.conf import settings
+from django.db.backends.base.introspection import TableInfo
 from django_tenants.postgresql_backend.base import DatabaseWrapper as TenantsDatabaseWrapper
 from django_tenants.postgresql_backend.introspection import DatabaseSchemaIntrospection
 
-from django.db.backends.base.introspection import TableInfo
-
 
 class OwnSchemaIntrospection(DatabaseSchemaIntrospection):  # type: ignore[misc]
-    """Lists the tables of the connection's schema by its name; the stock query reads the whole catalogue for each cell."""
+    """Lists the tables of the connection's schema by its name; the stock query reads the whole catalogue each time."""
 
     def get_table_list(self, cursor: Any) -> list[TableInfo]:
         cursor.execute(

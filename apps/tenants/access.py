@@ -1,0 +1,53 @@
+"""How a view of the portal begins: who asks, for which tenant, may they, and then the tenant's scope.
+
+Sets `request.member` (MemberInfo) and `request.tenant` (TenantInfo). Strangers get 404, exactly as for a tenant that
+does not exist; members without the permission get 403.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.utils import timezone
+
+from apps.core.errors import NotFound
+from apps.core.scope import scoped
+from apps.tenants.permissions import Permission
+from apps.tenants.selectors import MemberInfo, TenantInfo, member_of
+
+View = Callable[..., HttpResponseBase]
+
+
+class TenantRequest(HttpRequest):
+    """The request inside a view that `member_view` guards."""
+
+    member: MemberInfo
+    tenant: TenantInfo
+
+
+def member_view(permission: Permission) -> Callable[[View], View]:
+    """The URL carries `slug`, which the view does not get."""
+
+    def decorate(view: View) -> View:
+        inner = scoped(view)
+
+        @login_required
+        @wraps(view)
+        def wrapper(request: Any, *args: Any, slug: str, **kwargs: Any) -> HttpResponseBase:
+            try:
+                request.member = member_of(user_id=request.user.id, slug=slug)
+            except NotFound:
+                raise Http404 from None
+            request.tenant = request.member.tenant
+            if not request.member.may(permission):
+                raise PermissionDenied(f"Your role here is {request.member.role}; it does not include this.")
+            with timezone.override(ZoneInfo(request.tenant.timezone)):
+                return inner(request, *args, **kwargs)
+
+        return wrapper
+
+    return decorate

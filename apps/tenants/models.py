@@ -1,0 +1,127 @@
+"""Who there is: cells, tenants in cells, people, and who belongs where. All of it in the shared schema."""
+
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Lower, Now
+from django_tenants.models import TenantMixin
+
+SLUG = RegexValidator(r"^[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?$", "Use 1 to 48 of a-z, 0-9 and inner hyphens.")
+
+
+class Cell(TenantMixin):  # type: ignore[misc]
+    """One PostgreSQL schema that holds up to `capacity` tenants; only the owner's role makes one (cell_create)."""
+
+    auto_create_schema = False
+
+    region = models.CharField(max_length=32, default="default")
+    capacity = models.PositiveIntegerField(default=1_000)
+    tenant_count = models.PositiveIntegerField(default=0)
+    is_open = models.BooleanField(default=True, help_text="Whether sign-ups may land here.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="tenants_cell_not_overfull", condition=models.Q(tenant_count__lte=models.F("capacity"))
+            )
+        ]
+
+
+class Tenant(models.Model):
+    name = models.CharField(max_length=80)
+    slug = models.CharField(max_length=48, unique=True, validators=[SLUG])
+    cell = models.ForeignKey(Cell, on_delete=models.PROTECT, related_name="+")
+    revision = models.BigIntegerField(
+        default=1, editable=False, help_text="Rises with every change that doors must learn of."
+    )
+    timezone = models.CharField(max_length=64, default="UTC")
+    suspended_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        user = self.model(email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person. May belong to several tenants; `is_staff` is us."""
+
+    email = models.EmailField(max_length=254, unique=True)
+    name = models.CharField(max_length=80, blank=True)
+    is_staff = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+    date_joined = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: list[str] = []
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("email"), name="tenants_user_email")]
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class Membership(models.Model):
+    class Role(models.TextChoices):
+        OWNER = "owner"
+        ADMIN = "admin"
+        DEVELOPER = "developer"
+        BILLING = "billing"
+        VIEWER = "viewer"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=16, choices=Role)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "tenant"], name="tenants_membership_once"),
+            models.CheckConstraint(
+                name="tenants_membership_role",
+                condition=models.Q(role__in=["owner", "admin", "developer", "billing", "viewer"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.tenant_id}: {self.role}"
+
+
+class KeyIndex(models.Model):
+    """Which tenant an API key's digest belongs to, and what doors must know of it; no scope is needed to read it."""
+
+    digest = models.CharField(max_length=80, primary_key=True)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    key_id = models.BigIntegerField()
+    live = models.BooleanField()
+    scopes = ArrayField(models.CharField(max_length=16))
+    expires_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "key_id"], name="tenants_keyindex_key")]
+
+    def __str__(self) -> str:
+        return f"key {self.key_id} of tenant {self.tenant_id}"

@@ -1,0 +1,29 @@
+"""Who may do what: the one table that decorators, template tags, documentation and tests read."""
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    VIEW = "view"
+    RULES_EDIT = "rules_edit"
+    KEYS_EDIT = "keys_edit"
+    BILLING_VIEW = "billing_view"
+    MEMBERS_EDIT = "members_edit"
+    TENANT_EDIT = "tenant_edit"
+    TENANT_DELETE = "tenant_delete"
+
+
+_DEVELOPER = frozenset({Permission.VIEW, Permission.RULES_EDIT, Permission.KEYS_EDIT})
+_ADMIN = _DEVELOPER | {Permission.MEMBERS_EDIT, Permission.TENANT_EDIT, Permission.BILLING_VIEW}
+
+ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
+    "owner": _ADMIN | {Permission.TENANT_DELETE},
+    "admin": _ADMIN,
+    "developer": _DEVELOPER,
+    "billing": frozenset({Permission.VIEW, Permission.BILLING_VIEW}),
+    "viewer": frozenset({Permission.VIEW}),
+}
+
+
+def role_allows(role: str, permission: Permission | str) -> bool:
+    return Permission(permission) in ROLE_PERMISSIONS[role]

@@ -1,0 +1,136 @@
+"""Reading tenants, members and the key index. What leaves this room is frozen."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from apps.core.errors import NotFound
+from apps.tenants.models import Cell, KeyIndex, Membership, Tenant, User
+from apps.tenants.permissions import Permission, role_allows
+
+
+@dataclass(frozen=True, slots=True)
+class TenantInfo:
+    id: int
+    slug: str
+    name: str
+    timezone: str
+    revision: int
+    suspended_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MemberInfo:
+    """A user's place in a tenant."""
+
+    tenant: TenantInfo
+    user_id: int
+    role: str
+
+    def may(self, permission: Permission | str) -> bool:
+        return role_allows(self.role, permission)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEntry:
+    """A row of the key index."""
+
+    digest: str
+    tenant_id: int
+    key_id: int
+    live: bool
+    scopes: tuple[str, ...]
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+def tenant_get(tenant_id: int) -> TenantInfo:
+    """Raises NotFound."""
+    tenant = Tenant.objects.filter(id=tenant_id).first()
+    if tenant is None:
+        raise NotFound(f"there is no tenant {tenant_id}")
+    return _tenant_info(tenant)
+
+
+def tenant_by_slug(slug: str) -> TenantInfo:
+    """Raises NotFound."""
+    tenant = Tenant.objects.filter(slug=slug).first()
+    if tenant is None:
+        raise NotFound(f"there is no tenant “{slug}”")
+    return _tenant_info(tenant)
+
+
+def member_of(*, user_id: int, slug: str) -> MemberInfo:
+    """Raises NotFound for a tenant that does not exist and for one that the user does not belong to, alike."""
+    membership = Membership.objects.select_related("tenant").filter(user_id=user_id, tenant__slug=slug).first()
+    if membership is None:
+        raise NotFound(f"there is no tenant “{slug}”")
+    return MemberInfo(_tenant_info(membership.tenant), user_id, membership.role)
+
+
+def memberships_of(user_id: int) -> list[MemberInfo]:
+    """By name."""
+    rows = Membership.objects.select_related("tenant").filter(user_id=user_id).order_by("tenant__name", "tenant_id")
+    return [MemberInfo(_tenant_info(row.tenant), user_id, row.role) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    user_id: int
+    email: str
+    name: str
+    role: str
+    joined_at: datetime
+
+
+def members_of_tenant(tenant_id: int) -> list[Colleague]:
+    rows = Membership.objects.select_related("user").filter(tenant_id=tenant_id).order_by("created_at", "id")
+    return [Colleague(row.user_id, row.user.email, row.user.name, row.role, row.created_at) for row in rows]
+
+
+def user_id_by_email(email: str) -> int | None:
+    return User.objects.filter(email__iexact=email).values_list("id", flat=True).first()
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedState:
+    """What doors must know of a tenant beside its rules."""
+
+    tenant_id: int
+    revision: int
+    suspended: bool
+
+
+def tenants_published(*, after_id: int = 0, limit: int = 1_000) -> list[PublishedState]:
+    """A page of all tenants by id."""
+    rows = Tenant.objects.filter(id__gt=after_id).order_by("id").values_list("id", "revision", "suspended_at")[:limit]
+    return [PublishedState(tenant_id, revision, suspended is not None) for tenant_id, revision, suspended in rows]
+
+
+def key_entries(*, page: int = 1_000) -> Iterator[list[KeyEntry]]:
+    """Every page of the key index, in order of digest."""
+    last = ""
+    while rows := list(KeyIndex.objects.filter(digest__gt=last).order_by("digest")[:page]):
+        yield [_key_entry(row) for row in rows]
+        last = rows[-1].digest
+
+
+def key_entry_get(*, tenant_id: int, key_id: int) -> KeyEntry | None:
+    row = KeyIndex.objects.filter(tenant_id=tenant_id, key_id=key_id).first()
+    return None if row is None else _key_entry(row)
+
+
+def cells_with_room() -> int:
+    """Open cells that could take another tenant."""
+    return sum(1 for cell in Cell.objects.filter(is_open=True) if cell.tenant_count < cell.capacity)
+
+
+def _tenant_info(tenant: Tenant) -> TenantInfo:
+    return TenantInfo(
+        tenant.id, tenant.slug, tenant.name, tenant.timezone, tenant.revision, tenant.suspended_at, tenant.created_at
+    )
+
+
+def _key_entry(row: KeyIndex) -> KeyEntry:
+    return KeyEntry(row.digest, row.tenant_id, row.key_id, row.live, tuple(row.scopes), row.expires_at, row.revoked_at)

@@ -1,0 +1,200 @@
+"""Changing tenants, members and cells."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from secrets import token_hex
+from zoneinfo import available_timezones
+
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from django.utils.text import slugify
+
+from apps.core.enqueue import enqueue
+from apps.core.errors import Conflict, Invalid, NotFound
+from apps.tenants.models import SLUG, Cell, KeyIndex, Membership, Tenant, User
+from apps.tenants.selectors import TenantInfo, cells_with_room, tenant_get
+
+MAX_SLUG = 48
+FULL_SHARE = 0.8  # from here on the next cell is made
+
+
+class NoCell(Conflict):
+    code = "no_cell"
+
+
+def tenant_create(*, name: str, owner_id: int | None, slug: str | None = None, timezone: str = "UTC") -> TenantInfo:
+    """Puts a tenant into the first open cell. In the caller's transaction.
+
+    Raises Invalid (name, slug, timezone), Conflict (slug taken), NoCell when every cell is full.
+    """
+    name = _name_clean(name)
+    _timezone_verify(timezone)
+    cell_id = _seat_take()
+    tenant = _tenant_insert(name=name, slug=slug, timezone=timezone, cell_id=cell_id)
+    if owner_id is not None:
+        Membership.objects.create(user_id=owner_id, tenant=tenant, role=Membership.Role.OWNER)
+    return tenant_get(tenant.id)
+
+
+def tenant_update(*, tenant_id: int, name: str, timezone: str) -> TenantInfo:
+    """Raises Invalid."""
+    name = _name_clean(name)
+    _timezone_verify(timezone)
+    Tenant.objects.filter(id=tenant_id).update(name=name, timezone=timezone)
+    return tenant_get(tenant_id)
+
+
+def tenant_suspend(*, tenant_id: int, at: datetime | None) -> None:
+    """None lifts the suspension. Doors refuse a suspended tenant's keys with 403."""
+    Tenant.objects.filter(id=tenant_id).update(suspended_at=at)
+    revision_bump(tenant_id=tenant_id)
+
+
+def revision_bump(*, tenant_id: int) -> int:
+    """Counts a change that doors must learn of, in the caller's transaction, and has it published after the commit.
+
+    The row stays locked until then, so changes of one tenant happen one after the other.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE public.tenants_tenant SET revision = revision + 1 WHERE id = %s RETURNING revision", [tenant_id]
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise NotFound(f"there is no tenant {tenant_id}")
+    enqueue("limits.snapshot_publish", tenant_id=tenant_id)
+    return int(row[0])
+
+
+def user_create(*, email: str, password: str, name: str = "", is_staff: bool = False) -> int:
+    """Returns the user's id. Raises Conflict when the address is taken."""
+    try:
+        with transaction.atomic():
+            user = User.objects.create_user(email, password, name=name, is_staff=is_staff, is_superuser=is_staff)
+    except IntegrityError:
+        raise Conflict(f"{email} has an account already", fields={"email": "This address has an account."}) from None
+    return user.id
+
+
+def membership_put(*, tenant_id: int, user_id: int, role: str) -> None:
+    """Adds a member or changes the role. Raises Conflict when the last owner would be gone."""
+    _owner_keep(tenant_id=tenant_id, user_id=user_id, role=role)
+    Membership.objects.update_or_create(tenant_id=tenant_id, user_id=user_id, defaults={"role": role})
+
+
+def membership_remove(*, tenant_id: int, user_id: int) -> None:
+    """Raises Conflict when the last owner would be gone."""
+    _owner_keep(tenant_id=tenant_id, user_id=user_id, role=None)
+    Membership.objects.filter(tenant_id=tenant_id, user_id=user_id).delete()
+
+
+def key_index_put(
+    *, digest: str, tenant_id: int, key_id: int, live: bool, scopes: Sequence[str], expires_at: datetime | None
+) -> None:
+    """Makes a key known to doors after the commit."""
+    KeyIndex.objects.create(
+        digest=digest, tenant_id=tenant_id, key_id=key_id, live=live, scopes=list(scopes), expires_at=expires_at
+    )
+    enqueue("limits.key_publish", tenant_id=tenant_id, key_id=key_id)
+
+
+def key_index_end(
+    *, tenant_id: int, key_id: int, expires_at: datetime | None = None, revoked_at: datetime | None = None
+) -> None:
+    """Lets a key end, now (`revoked_at`) or later (`expires_at`); doors learn of it after the commit."""
+    ends = {"revoked_at": revoked_at} if revoked_at else {"expires_at": expires_at}
+    KeyIndex.objects.filter(tenant_id=tenant_id, key_id=key_id).update(**ends)
+    enqueue("limits.key_publish", tenant_id=tenant_id, key_id=key_id)
+
+
+def cells_ensure() -> int:
+    """Makes a cell when the last one with room is nearly full. Returns how many were made.
+
+    For the owner's role, outside any transaction. Two at once are kept apart by a lock on a connection of its own:
+    migrating closes the usual one.
+    """
+    keeper = connection.copy()
+    try:
+        with keeper.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(hashtext('cells_ensure'))")
+            return _cells_ensure_alone()
+    finally:
+        keeper.close()
+
+
+def cell_create(*, region: str = "default") -> int:
+    """Makes the schema with every table in it, then lets tenants in: a crash leaves no cell without tables.
+
+    For the owner's role. Returns the cell's id.
+    """
+    cell = Cell(schema_name=f"cell_{token_hex(5)}", region=region, capacity=settings.CELL_CAPACITY)
+    cell.create_schema(check_if_exists=False, sync_schema=True, verbosity=0)
+    cell.save()
+    return int(cell.id)
+
+
+def _cells_ensure_alone() -> int:
+    room = [cell for cell in Cell.objects.filter(is_open=True) if cell.tenant_count < FULL_SHARE * cell.capacity]
+    if room:
+        return 0
+    cell_create()
+    return 1
+
+
+def _seat_take() -> int:
+    """One statement, so that two sign-ups never take the same last seat."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE public.tenants_cell SET tenant_count = tenant_count + 1
+            WHERE id = (SELECT id FROM public.tenants_cell WHERE is_open AND tenant_count < capacity
+                        ORDER BY id LIMIT 1 FOR UPDATE)
+            RETURNING id, tenant_count, capacity
+            """
+        )
+        row = cursor.fetchone()
+    if row is None:
+        enqueue("tenants.cells_ensure")
+        raise NoCell("There is no room for another organisation right now; a new cell is being made.")
+    cell_id, count, capacity = row
+    if count >= FULL_SHARE * capacity and cells_with_room() <= 1:
+        enqueue("tenants.cells_ensure")
+    return int(cell_id)
+
+
+def _tenant_insert(*, name: str, slug: str | None, timezone: str, cell_id: int) -> Tenant:
+    """A slug that was asked for must be free; one made from the name gets a tail when it is not."""
+    if slug is not None and not SLUG.regex.fullmatch(slug):
+        raise Invalid("The address is not valid.", fields={"slug": str(SLUG.message)})
+    made = slugify(name)[: MAX_SLUG - 7].strip("-") or "team"
+    for candidate in (slug,) if slug else (made, f"{made}-{token_hex(3)}"):
+        try:
+            with transaction.atomic():
+                return Tenant.objects.create(name=name, slug=candidate, timezone=timezone, cell_id=cell_id)
+        except IntegrityError:
+            continue
+    raise Conflict(f"The address “{slug or made}” is taken.", fields={"slug": "This address is taken."})
+
+
+def _owner_keep(*, tenant_id: int, user_id: int, role: str | None) -> None:
+    if role == Membership.Role.OWNER:
+        return
+    owners = list(
+        Membership.objects.select_for_update()
+        .filter(tenant_id=tenant_id, role=Membership.Role.OWNER)
+        .values_list("user_id", flat=True)
+    )
+    if owners == [user_id]:
+        raise Conflict("An organisation keeps at least one owner.", fields={"role": "This is the only owner."})
+
+
+def _name_clean(name: str) -> str:
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= 80:
+        raise Invalid("The name is not valid.", fields={"name": "Use 1 to 80 characters."})
+    return name
+
+
+def _timezone_verify(timezone: str) -> None:
+    if timezone not in available_timezones():
+        raise Invalid("The time zone is not known.", fields={"timezone": "Choose a zone such as Europe/Berlin."})

@@ -1,0 +1,14 @@
+"""Every address, one include a room."""
+
+from django.urls import include, path
+
+handler400 = "apps.core.views.bad_request"
+handler403 = "apps.core.views.permission_denied"
+handler404 = "apps.core.views.page_not_found"
+handler500 = "apps.core.views.server_error"
+
+urlpatterns = [
+    path("accounts/", include("allauth.account.urls")),
+    path("", include("apps.core.urls")),
+    path("", include("django_prometheus.urls")),
+]
