@@ -1,102 +1,88 @@
 """Makes the virtual environment: `python3 config/bootstrap.py ROLE` installs requirements/ROLE.txt into .venv.
 
-Runs before anything is installed, so it uses the standard library only, and on old Pythons too, to say so in a
-sentence. Does nothing when the lock has not changed since it was installed.
+Runs before anything is installed, so it uses the standard library only, and nothing newer than Python 3.6 to be able to
+say which Python is needed. Does nothing when the lock has not changed since it was installed.
 """
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-VENV = os.path.join(ROOT, ".venv")
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
 OLDEST = (3, 11)
-NEEDED_BYTES = 1_500_000_000
+NEEDED_MB = 1_500
 
 
-def main(role):
+def main(role: str) -> None:
     if sys.version_info < OLDEST:
-        refuse(
-            "Python %d.%d or newer is needed; this is %d.%d. Try: make PYTHON=python3.12"
-            % (OLDEST + sys.version_info[:2])
-        )
-    lock = os.path.join(ROOT, "requirements", role + ".txt")
-    with open(lock, "rb") as file:
-        content = file.read()
+        found = ".".join(str(part) for part in sys.version_info[:2])
+        refuse(f"Python 3.11 or newer is needed and python3 is {found}. Try: make PYTHON=python3.12")
+    lock = ROOT / "requirements" / f"{role}.txt"
+    content = lock.read_bytes()
     wanted = hashlib.sha256(content + sys.version.encode()).hexdigest()
-    stamp = os.path.join(VENV, "installed-" + role)
-    if read(stamp) == wanted:
+    stamp = VENV / f"installed-{role}"
+    if stamp.exists() and stamp.read_text() == wanted:
         return
-    free = shutil.disk_usage(ROOT).free
-    if free < NEEDED_BYTES:
-        refuse("There is too little disk: %d MB are free, %d MB are needed." % (free // 10**6, NEEDED_BYTES // 10**6))
-    python = ensure_venv()
-    install(python, lock, len(re.findall(rb"^[A-Za-z0-9].*==", content, re.MULTILINE)))
-    with open(stamp, "w") as file:
-        file.write(wanted)
+    free_mb = shutil.disk_usage(str(ROOT)).free // 10**6
+    if free_mb < NEEDED_MB:
+        refuse(f"There is too little disk: {free_mb} MB are free, {NEEDED_MB} MB are needed.")
+    venv_ensure()
+    install(lock, total=len(re.findall(rb"^[A-Za-z0-9].*==", content, re.MULTILINE)))
+    stamp.write_text(wanted)
 
 
-def ensure_venv():
-    python = os.path.join(VENV, "bin", "python")
-    if not os.path.exists(os.path.join(VENV, "bin", "pip")):
-        say("Creating a virtual environment in .venv")
-        made = subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], capture_output=True, text=True)
-        if made.returncode:
-            shutil.rmtree(VENV, ignore_errors=True)
-            refuse(
-                "Python cannot make virtual environments here. On Debian and Ubuntu: apt-get install python3-venv\n"
-                + made.stderr.strip()
-            )
-    return python
+def venv_ensure() -> None:
+    if (VENV / "bin" / "pip").exists():
+        return
+    print("Creating a virtual environment in .venv", flush=True)
+    command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if made.returncode:
+        shutil.rmtree(str(VENV), ignore_errors=True)
+        reason = made.stdout.decode(errors="replace").strip()
+        refuse(f"Python cannot make virtual environments here. On Debian: apt-get install python3-venv\n{reason}")
 
 
-def install(python, lock, total):
+def install(lock: Path, *, total: int) -> None:
     """Hashes are checked and nothing is compiled; one line moves while pip works."""
     command = [
-        python, "-m", "pip", "install", "--require-hashes", "--only-binary", ":all:", "--no-deps",
-        "--disable-pip-version-check", "--no-input", "--progress-bar", "off", "-r", lock,
+        str(VENV / "bin" / "python"), "-m", "pip", "install", "--require-hashes", "--only-binary", ":all:", "--no-deps",
+        "--disable-pip-version-check", "--no-input", "--progress-bar", "off", "-r", str(lock),
     ]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    seen, tail = 0, []
-    for line in process.stdout:
-        tail = [*tail[-30:], line]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout is not None
+    seen = 0
+    said = []
+    for raw in process.stdout:
+        line = raw.decode(errors="replace")
+        said.append(line)
         name = re.match(r"(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9_.-]+)", line)
         if name:
             seen += 1
-            progress("Installing %d of %d: %s" % (seen, total, name.group(1)))
+            progress(f"Fetching packages: {seen} of at most {total}, {name[1].split('==')[0]}")
         elif line.startswith("Installing collected packages"):
-            progress("Unpacking %d packages" % seen)
+            progress(f"Installing {seen} packages")
     if process.wait():
-        refuse("The packages could not be installed:\n" + "".join(tail))
-    progress("Installed %d packages" % seen)
+        refuse("The packages could not be installed:\n" + "".join(said[-30:]))
+    progress(f"Installed {seen} packages")
     if sys.stdout.isatty():
         print()
 
 
-def progress(text):
+def progress(text: str) -> None:
     if sys.stdout.isatty():
-        print("\r\033[K" + text, end="", flush=True)
+        print(f"\r\033[K{text}", end="", flush=True)
     else:
-        say(text)
+        print(text, flush=True)
 
 
-def say(text):
-    print(text, flush=True)
-
-
-def refuse(text):
-    sys.stderr.write("\n%s\n" % text)
+def refuse(text: str) -> None:
+    sys.stderr.write(f"\n{text}\n")
     raise SystemExit(1)
-
-
-def read(path):
-    if not os.path.exists(path):
-        return ""
-    with open(path) as file:
-        return file.read()
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def tenant_scope(tenant_id: int) -> Iterator[None]:
 
 
 def tenant_in_scope() -> int | None:
-    return _backend().open_tenant_id
+    return cast("int | None", _backend().open_tenant_id)
 
 
 def scoped(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:

@@ -1,5 +1,6 @@
 """Deployments that must not run."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.apps import apps
@@ -11,7 +12,7 @@ from apps.core.models import CellRow
 
 
 @register(Tags.database)
-def role_check(databases: list[str] | None = None, **_: Any) -> list[CheckMessage]:
+def role_check(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
     """tenants.E001: asked for with --database; every serving process asks again when it starts."""
     if not databases or settings.DATABASE_IS_OWNER:
         return []

@@ -1,5 +1,6 @@
 """Changing tenants, members and cells."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from secrets import token_hex
@@ -74,6 +75,13 @@ def user_create(*, email: str, password: str, name: str = "", is_staff: bool = F
     except IntegrityError:
         raise Conflict(f"{email} has an account already", fields={"email": "This address has an account."}) from None
     return user.id
+
+
+def user_update(*, user_id: int, name: str) -> None:
+    """Raises Invalid."""
+    if len(name) > 80:
+        raise Invalid("The name is not valid.", fields={"name": "Use at most 80 characters."})
+    User.objects.filter(id=user_id).update(name=" ".join(name.split()))
 
 
 def membership_put(*, tenant_id: int, user_id: int, role: str) -> None:
@@ -164,7 +172,7 @@ def _seat_take() -> int:
 
 def _tenant_insert(*, name: str, slug: str | None, timezone: str, cell_id: int) -> Tenant:
     """A slug that was asked for must be free; one made from the name gets a tail when it is not."""
-    if slug is not None and not SLUG.regex.fullmatch(slug):
+    if slug is not None and not re.fullmatch(SLUG.regex, slug):
         raise Invalid("The address is not valid.", fields={"slug": str(SLUG.message)})
     made = slugify(name)[: MAX_SLUG - 7].strip("-") or "team"
     for candidate in (slug,) if slug else (made, f"{made}-{token_hex(3)}"):

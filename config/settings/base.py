@@ -1,8 +1,12 @@
 """Settings of the control plane. Values that differ between machines come from config.env."""
 
-from config.env import BASE_DIR, env
+from pathlib import Path
+
+from config import env as environment
 from config.logging import logging_config
 
+env = environment.env
+BASE_DIR: Path = environment.BASE_DIR
 SECRET_KEY = env.secret_key
 DEBUG = env.debug
 ALLOWED_HOSTS = [host.strip() for host in env.allowed_hosts.split(",")]
@@ -127,7 +131,7 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_FORMS = {"signup": "apps.apikeys.forms.SignupForm"}
-ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key", "signup": "20/m/ip", "reset_password": "20/m/ip,5/m/key"}
+ACCOUNT_RATE_LIMITS: dict[str, str] | bool = {"login_failed": "10/m/ip,5/5m/key", "signup": "20/m/ip", "reset_password": "20/m/ip,5/m/key"}
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 
 # Mails
@@ -188,6 +192,7 @@ UNFOLD = {"SITE_TITLE": "Ratelimiter staff", "SITE_HEADER": "Ratelimiter", "SITE
 
 # Limits of the product; per tenant
 MAX_RULES = 100
+MAX_KEYS = 100  # not counting revoked ones
 
 LOGGING = logging_config(env.log_level)
 LOGGING_CONFIG = "logging.config.dictConfig"
