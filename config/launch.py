@@ -1,0 +1,198 @@
+"""`make run`: the whole service on one machine, from parts that come as wheels.
+
+Starts PostgreSQL and two Valkeys, brings the database up to date, makes the demo tenant, runs the Procfile under one
+coloured log, and prints where everything is once it answers. Data and secrets live in var/. Ctrl-C stops all.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from honcho.environ import parse_procfile
+from honcho.manager import Manager
+
+from config.embedded import LOOPBACK, PartFailed, Parts
+
+ROOT = Path(__file__).resolve().parent.parent
+VAR = ROOT / "var"
+DEMO = VAR / "demo.json"
+NEEDED_MB = 500
+READY_TIMEOUT_S = 60
+
+
+def main() -> None:
+    VAR.mkdir(exist_ok=True)
+    environment = _environment()
+    _machine_verify(environment)
+    (VAR / "launcher.pid").write_text(str(os.getpid()))
+    say("Starting PostgreSQL and Redis")
+    parts = Parts.start(VAR / "parts", environ=os.environ)
+    try:
+        environment |= parts.environment()
+        say("Bringing the database up to date")
+        _manage(environment | {"DATABASE_ROLE": "owner"}, "migrate_schemas", "--verbosity", "0")
+        _manage(environment | {"DATABASE_ROLE": "owner"}, "cells_ensure")
+        _manage(environment, "demo", "--path", str(DEMO))
+        parts.keep_alive()
+        code = _processes_run(environment)
+    except KeyboardInterrupt:
+        code = 130
+    finally:
+        parts.stop()
+        (VAR / "launcher.pid").unlink(missing_ok=True)
+    sys.exit(code)
+
+
+def say(text: str) -> None:
+    print(f"\033[1m{text}\033[0m" if sys.stdout.isatty() else text, flush=True)
+
+
+def _environment() -> dict[str, str]:
+    """What the caller set, completed by defaults, and secrets that are made once and kept."""
+    kept = VAR / "secrets.json"
+    if not kept.exists():
+        kept.touch(mode=0o600)
+        made = {"SECRET_KEY": secrets.token_urlsafe(48), "KEY_PEPPERS": f"1:{secrets.token_hex(32)}"}
+        kept.write_text(json.dumps(made))
+    portal, door = _bind("PORTAL", 8000), _bind("DOOR", 8001)
+    defaults = {
+        "PORTAL_BIND": portal,
+        "DOOR_BIND": door,
+        "METRICS_PORT": str(_port(door) + 1),
+        "PORTAL_URL": f"http://{portal}",
+        "CHECK_URL": f"http://{door}/v1/check",
+        "DATABASE_POOL": "8",
+        "DOOR_WORKERS": "2",
+        "SPOOL_DIR": str(VAR / "spool"),
+        "EMAIL_FOLDER": str(VAR / "mail"),
+        "PYTHONUNBUFFERED": "1",
+        "DJANGO_SETTINGS_MODULE": "config.settings.dev",
+    }
+    paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    held: dict[str, str] = json.loads(kept.read_text())
+    return defaults | held | os.environ | {"PATH": paths}
+
+
+def _bind(name: str, port: int) -> str:
+    """PORTAL_BIND or DOOR_BIND as host:port; PORTAL_PORT or DOOR_PORT change the port alone."""
+    return os.environ.get(f"{name}_BIND") or f"{LOOPBACK}:{os.environ.get(f'{name}_PORT', port)}"
+
+
+def _port(bind: str) -> int:
+    return int(bind.rpartition(":")[2])
+
+
+def _machine_verify(environment: dict[str, str]) -> None:
+    """Raises PartFailed with one sentence."""
+    free_mb = shutil.disk_usage(VAR).free // 10**6
+    if free_mb < NEEDED_MB:
+        raise PartFailed(f"There is too little disk: {free_mb} MB are free, {NEEDED_MB} MB are needed.")
+    wanted = {
+        "the portal (set PORTAL_PORT)": environment["PORTAL_BIND"],
+        "the door (set DOOR_PORT)": environment["DOOR_BIND"],
+        "metrics (set METRICS_PORT)": f"{LOOPBACK}:{environment['METRICS_PORT']}",
+    }
+    for purpose, bind in wanted.items():
+        host, _, port = bind.rpartition(":")
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, int(port)))
+            except OSError as error:
+                raise PartFailed(f"Port {port} is taken, and {purpose} needs it: {error.strerror}.") from None
+
+
+def _manage(environment: dict[str, str], *command: str) -> None:
+    done = subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=False)
+    if done.returncode:
+        raise PartFailed(f"manage.py {command[0]} failed; what it said stands above.")
+
+
+def _processes_run(environment: dict[str, str]) -> int:
+    """Returns when every process has ended; one that ends takes the others with it."""
+    manager = Manager()
+    for name, command in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
+        manager.add_process(name, f"exec {_with_variables(command)}", env=environment, cwd=str(ROOT))
+    threading.Thread(target=_banner_when_ready, daemon=True).start()
+    manager.loop()
+    return int(manager.returncode or 0)
+
+
+def _with_variables(command: str) -> str:
+    """`exec` takes no assignments, so those that a Procfile line starts with go through env."""
+    return f"env {command}" if "=" in command.split(" ", 1)[0] else command
+
+
+def _banner_when_ready() -> None:
+    demo = json.loads(DEMO.read_text())
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    waiting: dict[str, Callable[[], bool]] = {
+        "the portal": lambda: _answers(demo["portal_url"]),
+        "the door": lambda: _check_answers(demo),
+    }
+    while waiting and time.monotonic() < deadline:
+        waiting = {what: answers for what, answers in waiting.items() if not answers()}
+        time.sleep(0.1)
+    if waiting:
+        say(f"Still waiting for {' and '.join(waiting)} after {READY_TIMEOUT_S} s; the log above says why.")
+        return
+    print(_banner(demo), flush=True)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own address
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _check_answers(demo: dict[str, str]) -> bool:
+    """The demo key is known to the door; a peek counts nothing."""
+    request = urllib.request.Request(  # noqa: S310 - our own address
+        demo["check_url"], b'{"mode":"peek"}', {"Authorization": f"Bearer {demo['api_key']}"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=2):  # noqa: S310
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code == 429
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _banner(demo: dict[str, str]) -> str:
+    curl = (
+        f"curl -i {demo['check_url']} \\\n"
+        f"    -H 'Authorization: Bearer {demo['api_key']}' \\\n"
+        "    -H 'Content-Type: application/json' \\\n"
+        """    -d '{"route": "POST /v1/chat", "user": "u_42"}'"""
+    )
+    return f"""
+────────────────────────────────────────────────────────────────────────
+  Portal   {demo["portal_url"]}
+  Login    {demo["email"]}   {demo["password"]}
+  Staff    {demo["portal_url"]}/staff/   {demo["staff_email"]}   {demo["staff_password"]}
+  API key  {demo["api_key"]}
+
+  Ask whether a request may pass (a few times, until it may not):
+
+  {curl}
+
+  The same is in var/demo.json. Ctrl-C stops everything.
+────────────────────────────────────────────────────────────────────────
+"""
+
+
+if __name__ == "__main__":
+    main()
