@@ -79,10 +79,15 @@ class Connection(asyncio.Protocol):
         if not self.is_open or self._transport is None:
             callback(StoreFailed("there is no connection to Redis"))
             return
-        self._waiting.append((callback, self._loop.time() + timeout_s))
+        deadline = self._loop.time() + timeout_s
+        self._waiting.append((callback, deadline))
         self._transport.write(command)
+        # One timer serves many calls: it looks at the call that waits longest, and sleeps again until that one's end.
         if self._timer is None:
-            self._timer = self._loop.call_later(timeout_s, self._deadline_check)
+            self._timer = self._loop.call_at(deadline, self._deadline_check)
+        elif deadline < self._timer.when():
+            self._timer.cancel()
+            self._timer = self._loop.call_at(deadline, self._deadline_check)
 
     def ask(self, *parts: Part, timeout_s: float) -> asyncio.Future[Any]:
         """For callers that wait: the reply, or StoreFailed, or the error reply raised."""
@@ -138,11 +143,11 @@ class Connection(asyncio.Protocol):
         self._timer = None
         if not self._waiting:
             return
-        left_s = self._waiting[0][1] - self._loop.time()
-        if left_s <= 0:
+        deadline = self._waiting[0][1]
+        if deadline <= self._loop.time():
             self.drop("Redis did not answer in time")
         else:
-            self._timer = self._loop.call_later(left_s, self._deadline_check)
+            self._timer = self._loop.call_at(deadline, self._deadline_check)
 
 
 class Link:
