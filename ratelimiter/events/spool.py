@@ -102,6 +102,7 @@ class Spool:
         )
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # says that the segment is being written
         if self._descriptor >= 0:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             self._syncer.retire(self._descriptor)
         self._descriptor = descriptor
         self._index += 1
@@ -128,7 +129,7 @@ class Spool:
 
 
 class _Syncer(threading.Thread):
-    """`dirty` is the descriptor to sync next; retired ones are synced and closed, which also lets go of their lock."""
+    """`dirty` is the descriptor to sync next; retired ones are synced and closed."""
 
     def __init__(self) -> None:
         super().__init__(name="spool-sync", daemon=True)
