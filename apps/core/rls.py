@@ -23,13 +23,13 @@ def protect(table: str) -> RunSQL:
     )
 
 
-def refer(table: str, column: str, target: str) -> RunSQL:
+def refer(table: str, column: str, target: str, *, on_delete: str = "CASCADE") -> RunSQL:
     """A reference inside the cell that includes the tenant: foreign-key checks bypass row security."""
     name = f"{table}_{column}_in_tenant"
     return RunSQL(
         f"""
         ALTER TABLE "{table}" ADD CONSTRAINT "{name}"
-        FOREIGN KEY (tenant_id, "{column}") REFERENCES "{target}" (tenant_id, id) ON DELETE CASCADE;
+        FOREIGN KEY (tenant_id, "{column}") REFERENCES "{target}" (tenant_id, id) ON DELETE {on_delete};
         """,
         f'ALTER TABLE "{table}" DROP CONSTRAINT "{name}";',
     )

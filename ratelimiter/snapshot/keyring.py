@@ -10,8 +10,12 @@ import re
 import secrets
 import string
 from hashlib import sha256
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from zlib import crc32
+
+from redis import Redis
+
+from ratelimiter.engine import keys
 
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 RANDOM_CHARACTERS = 32
@@ -40,6 +44,12 @@ def key_is_well_formed(key: str) -> bool:
 def key_digest(key: str, pepper: Pepper) -> str:
     """`<pepper version>:<64 hex digits>`, the name under which a key is stored and looked up."""
     return f"{pepper.version}:{hmac.new(pepper.secret, key.encode(), sha256).hexdigest()}"
+
+
+def keys_last_used(redis: Redis, *, tenant: int) -> dict[int, int]:
+    """API key id -> Unix seconds of the last check made with it, as the doors wrote it. Raises RedisError."""
+    raw = cast("dict[bytes, bytes]", redis.hgetall(keys.key_last_used(tenant)))
+    return {int(key_id): int(at_s) for key_id, at_s in raw.items()}
 
 
 def _checksum(body: str) -> str:

@@ -1,0 +1,52 @@
+"""What can be bought, as data: seeded by a migration, edited by staff. Shared schema."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+RULE_TYPES = ["global", "ip", "route", "user", "custom"]
+
+
+class Plan(models.Model):
+    """Money in cents of US dollars, checks per month."""
+
+    code = models.SlugField(max_length=32, primary_key=True)
+    name = models.CharField(max_length=40, unique=True)
+    price_cents = models.PositiveIntegerField()
+    price_is_from = models.BooleanField(default=False, help_text="The contract says the price; this is the least.")
+    included_checks = models.PositiveBigIntegerField()
+    overage_cents = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Per 100,000 checks above those included. Empty: a hard cap, or negotiated."
+    )
+    overage_is_negotiated = models.BooleanField(default=False)
+    rule_types = ArrayField(models.CharField(max_length=16))
+    retention_days = models.PositiveIntegerField(help_text="How far back analytics may look.")
+    webhooks = models.BooleanField(default=False)
+    custom_integrations = models.BooleanField(default=False)
+    support = models.CharField(max_length=80)
+    sla_percent = models.DecimalField(max_digits=5, decimal_places=3, null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="plans_plan_rule_types", condition=models.Q(rule_types__contained_by=RULE_TYPES)
+            ),
+            models.CheckConstraint(
+                name="plans_plan_one_overage",
+                condition=models.Q(overage_cents__isnull=True) | models.Q(overage_is_negotiated=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TenantPlan(models.Model):
+    """A tenant without a row is on the default plan."""
+
+    tenant = models.OneToOneField("tenants.Tenant", on_delete=models.CASCADE, primary_key=True, related_name="+")
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="+")
+    since_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} on {self.plan_id}"
