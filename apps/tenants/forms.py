@@ -7,8 +7,12 @@ from django.utils.functional import lazy
 
 
 def _zones() -> list[tuple[str, str]]:
-    """"UTC" first, then Region/City; the legacy names without a slash are left out."""
-    return [("UTC", "UTC")] + [(name, name.replace("_", " ")) for name in sorted(available_timezones()) if "/" in name and not name.startswith("Etc/")]
+    """ "UTC" first, then Region/City; the legacy names without a slash are left out."""
+    return [("UTC", "UTC")] + [
+        (name, name.replace("_", " "))
+        for name in sorted(available_timezones())
+        if "/" in name and not name.startswith("Etc/")
+    ]
 
 
 class TenantForm(forms.Form):
@@ -20,5 +24,8 @@ class TenantForm(forms.Form):
 
 class AccountForm(forms.Form):
     name = forms.CharField(
-        max_length=80, required=False, label="Your name", help_text="Shown to your colleagues; the e-mail address otherwise."
+        max_length=80,
+        required=False,
+        label="Your name",
+        help_text="Shown to your colleagues; the e-mail address otherwise.",
     )

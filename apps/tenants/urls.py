@@ -7,7 +7,6 @@ app_name = "tenants"
 urlpatterns = [
     path("home", views.home, name="home"),
     path("account", views.account, name="account"),
-    path("organisations/new", views.create, name="create"),
     path("t/<slug:slug>/team", views.team, name="team"),
     path("t/<slug:slug>/settings", views.settings, name="settings"),
 ]

@@ -15,7 +15,7 @@ from apps.tenants.forms import AccountForm, TenantForm
 from apps.tenants.models import User
 from apps.tenants.permissions import Permission
 from apps.tenants.selectors import members_of_tenant, memberships_of
-from apps.tenants.services import tenant_create, tenant_update, user_update
+from apps.tenants.services import tenant_update, user_update
 
 LAST_TENANT = "tenant"  # session: slug of the organisation that was open last
 
@@ -26,24 +26,9 @@ def home(request: HttpRequest) -> HttpResponse:
     """The organisation that was open last, else the first; who belongs to none makes one."""
     slugs = [place.tenant.slug for place in memberships_of(_user(request).id)]
     if not slugs:
-        return redirect("tenants:create")
+        return redirect("apikeys:organisation_create")
     last = request.session.get(LAST_TENANT)
     return redirect("limits:overview", last if last in slugs else slugs[0])
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@login_required
-def create(request: HttpRequest) -> HttpResponse:
-    """Everybody with an account may; the creator becomes its owner."""
-    form = TenantForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            tenant = tenant_create(owner_id=_user(request).id, **form.cleaned_data)
-        except ApplicationError as error:
-            errors_take(form, error)
-        else:
-            return redirect("limits:overview", tenant.slug)
-    return render(request, "tenants/create.html", {"form": form}, status=422 if form.errors else 200)
 
 
 @require_safe
@@ -80,9 +65,7 @@ def account(request: HttpRequest) -> HttpResponse:
         messages.success(request, "Saved.")
         return redirect("tenants:account")
     places = memberships_of(user.id)
-    return render(
-        request, "tenants/account.html", {"form": form, "places": places}, status=422 if form.errors else 200
-    )
+    return render(request, "tenants/account.html", {"form": form, "places": places}, status=422 if form.errors else 200)
 
 
 def _user(request: HttpRequest) -> User:

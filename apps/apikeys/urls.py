@@ -1,0 +1,14 @@
+from django.urls import path
+
+from apps.apikeys import views
+
+app_name = "apikeys"
+
+urlpatterns = [
+    path("organisations/new", views.organisation_create, name="organisation_create"),
+    path("t/<slug:slug>/keys", views.keys, name="keys"),
+    path("t/<slug:slug>/keys/new", views.create, name="create"),
+    path("t/<slug:slug>/keys/<int:key_id>/made", views.made, name="made"),
+    path("t/<slug:slug>/keys/<int:key_id>/rotate", views.rotate, name="rotate"),
+    path("t/<slug:slug>/keys/<int:key_id>/revoke", views.revoke, name="revoke"),
+]
