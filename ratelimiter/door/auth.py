@@ -6,6 +6,7 @@ The first sight of a header costs a lookup; after that its bytes are the key of 
 from typing import NamedTuple
 
 from ratelimiter.door.exchange import Exchange
+from ratelimiter.engine.clock import unix_ms
 from ratelimiter.engine.errors import Forbidden, InvalidRequest, Unauthenticated
 from ratelimiter.snapshot.callers import Caller
 from ratelimiter.snapshot.keyring import key_is_well_formed
@@ -45,9 +46,9 @@ def credential_parse(raw: bytes) -> Credential:
     return Credential(raw, key)
 
 
-def permission_verify(caller: Caller, now_ms: int) -> None:
+def permission_verify(caller: Caller) -> None:
     """Raises Unauthenticated (expired) and Forbidden (scope, suspended tenant)."""
-    if caller.expires_at_ms and caller.expires_at_ms <= now_ms:
+    if caller.expires_at_ms and caller.expires_at_ms <= unix_ms():
         raise Unauthenticated("the API key has expired")
     if not caller.may_check:
         raise Forbidden("this API key lacks the scope “check”")

@@ -123,7 +123,7 @@ class Checks:
             self.fail(exchange, caller)
             return
         try:
-            permission_verify(caller, unix_ms())
+            permission_verify(caller)
             judge(exchange, caller)
         except EngineError as error:
             self.fail(exchange, error)

@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 from ratelimiter.engine.wire.render import JSON, PROBLEM, Answer
 
-_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
-_CONTENT_TYPES = {kind: f"Content-Type: {kind}\r\n".encode() for kind in (JSON, PROBLEM)}
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
+_CONTENT_TYPES = {kind: f"Content-Type: {kind}\r\n" for kind in (JSON, PROBLEM)}
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
@@ -15,12 +15,12 @@ class Renderer:
     """Knows the time of day, which changes once a second, so that nobody has to format it per answer."""
 
     def __init__(self, boot: str, now_s: float) -> None:
-        self._prefix = f"req_{boot}".encode()
-        self._starts: dict[tuple[int, str], bytes] = {}
+        self._prefix = f"req_{boot}"
+        self._starts: dict[tuple[int, str], str] = {}
         self.tick(now_s)
 
     def tick(self, now_s: float) -> None:
-        date = f"Date: {formatdate(now_s, usegmt=True)}\r\n".encode()
+        date = f"Date: {formatdate(now_s, usegmt=True)}\r\n"
         self._starts = {
             (status, kind): line + date + content_type
             for status, line in _STATUS_LINES.items()
@@ -29,13 +29,13 @@ class Renderer:
 
     def render(self, answer: Answer, request_id: bytes | None, number: int) -> bytes:
         """`number` names the request when the caller gave it no valid name."""
-        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
-            request_id = b"%b%08x" % (self._prefix, number)
-        fields = "".join([f"{name}: {value}\r\n" for name, value in answer.headers]).encode()
-        return b"%b%bX-Request-Id: %b\r\nContent-Length: %d\r\n\r\n%b" % (
-            self._starts[answer.status, answer.content_type],
-            fields,
-            request_id,
-            len(answer.body),
-            answer.body,
-        )
+        if request_id is not None and _REQUEST_ID.fullmatch(request_id):
+            name = request_id.decode()
+        else:
+            name = f"{self._prefix}{number:08x}"
+        status, content_type, headers, body = answer
+        head = self._starts[status, content_type]
+        for field, value in headers:
+            head += f"{field}: {value}\r\n"
+        head += f"X-Request-Id: {name}\r\nContent-Length: {len(body)}\r\n\r\n"
+        return head.encode() + body

@@ -55,7 +55,8 @@ class CompiledRule:
 
     def counter_key(self, check: Check, *, live: bool) -> bytes:
         """Only for a check that matches."""
-        values = tuple([reader(check) or "" for reader in self._readers])
+        readers = self._readers
+        values = tuple([reader(check) or "" for reader in readers]) if readers else ()
         cached = self._keys.get((live, values))
         if cached is not None:
             return cached

@@ -20,6 +20,11 @@ FALLBACK_RETRY_MS = 1_000
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[int])
 
+# Plain sets and numbers: the hot path meets them several times a check, and an enum's members are looked up slowly.
+_PASSING = frozenset((int(Verdict.ALLOWED), int(Verdict.FALLBACK_OPEN)))
+_FALLBACK_OPEN = int(Verdict.FALLBACK_OPEN)
+_ENFORCE = RuleMode.ENFORCE
+
 _DENIAL_REASON = {
     Verdict.DENIED: Reason.LIMIT_EXCEEDED,
     Verdict.COST_EXCEEDS_LIMIT: Reason.COST_EXCEEDS_LIMIT,
@@ -87,17 +92,14 @@ def interpret(prepared: Prepared, reply: Sequence[int], offset: int, *, degraded
         rule = compiled.rule
         verdict, remaining, reset_ms, retry_ms = reply[at : at + VALUES_PER_RULE]
         at += VALUES_PER_RULE
-        passes = verdict in (Verdict.ALLOWED, Verdict.FALLBACK_OPEN)
         results.append(
             RuleResult(
-                rule.name, passes, rule.mode, rule.limit, remaining, rule.window_ms, reset_ms,
+                rule.name, verdict in _PASSING, rule.mode, rule.limit, remaining, rule.window_ms, reset_ms,
                 None if retry_ms == NEVER else retry_ms,
             )
         )  # fmt: skip
         verdicts.append(verdict)
-        if rule.mode is RuleMode.ENFORCE and (
-            binding < 0 or _binds(results[position], results[binding], allowed=allowed)
-        ):
+        if rule.mode is _ENFORCE and (binding < 0 or _binds(results[position], results[binding], allowed=allowed)):
             binding = position
     rules = tuple([compiled.rule for compiled in prepared.rules])
     if binding < 0:
@@ -124,6 +126,6 @@ def _binds(candidate: RuleResult, holder: RuleResult, *, allowed: bool) -> bool:
 def _reason(verdicts: list[int], binding: int, *, allowed: bool) -> Reason:
     if not allowed:
         return _DENIAL_REASON[Verdict(verdicts[binding])]
-    if Verdict.FALLBACK_OPEN in verdicts:
+    if _FALLBACK_OPEN in verdicts:
         return Reason.FALLBACK_OPEN
     return Reason.OK

@@ -114,15 +114,20 @@ def _without_status(body: bytes) -> bytes:
 
 
 def _ratelimit_fields(decision: Decision) -> list[tuple[str, str]]:
-    enforced = [result for result in decision.results if result.mode == "enforce"]
-    if not enforced:
+    nearest = []
+    for position, r in enumerate(decision.results):
+        if r.mode == "enforce":
+            nearest.append((r.allowed, r.remaining / r.limit, position, r))
+    if not nearest:
         return []
-    if len(enforced) > 1:
-        enforced.sort(key=lambda result: (result.allowed, result.remaining / result.limit))
-        enforced = enforced[:MAX_NAMED_POLICIES]
-    policy = ", ".join([f'"{r.rule}";q={r.limit};w={_seconds(r.window_ms)}' for r in enforced])
-    state = ", ".join([f'"{r.rule}";r={r.remaining};t={_seconds(r.reset_ms)}' for r in enforced])
-    return [("RateLimit-Policy", policy), ("RateLimit", state)]
+    if len(nearest) > 1:
+        nearest.sort()
+        del nearest[MAX_NAMED_POLICIES:]
+    policy = state = ""
+    for _, _, _, r in nearest:
+        policy += f', "{r.rule}";q={r.limit};w={-(-r.window_ms // 1_000)}'
+        state += f', "{r.rule}";r={r.remaining};t={-(-r.reset_ms // 1_000)}'
+    return [("RateLimit-Policy", policy[2:]), ("RateLimit", state[2:])]
 
 
 def _denial_detail(decision: Decision) -> str:
