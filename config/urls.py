@@ -1,5 +1,6 @@
 """Every address, one include a room."""
 
+from django.contrib import admin
 from django.urls import include, path
 
 handler400 = "apps.core.views.bad_request"
@@ -9,6 +10,12 @@ handler500 = "apps.core.views.server_error"
 
 urlpatterns = [
     path("accounts/", include("allauth.account.urls")),
+    path("api/", include("config.api")),
+    path("staff/", admin.site.urls),
     path("", include("apps.core.urls")),
+    path("", include("apps.tenants.urls")),
+    path("", include("apps.plans.urls")),
+    path("", include("apps.apikeys.urls")),
+    path("", include("apps.limits.urls")),
     path("", include("django_prometheus.urls")),
 ]

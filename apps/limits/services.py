@@ -1,7 +1,7 @@
 """Changing rules, inside their tenant's scope.
 
 Every change raises the tenant's revision in the same transaction, first of all: the row stays locked until the commit,
-so two changes of one tenant happen one after the other and the count of rules holds. Doors learn of it after the commit.
+so two changes of one tenant happen one after the other and the count of rules holds. Doors learn of it after that.
 """
 
 from collections.abc import Sequence
@@ -96,19 +96,26 @@ def rules_apply(*, tenant_id: int, specs: Sequence[RuleSpec], prune: bool) -> Ap
     surplus = [row for identity, row in held.items() if identity not in wanted] if prune else []
     for row in surplus:
         row.delete()
-    created, updated, unchanged = [], [], []
+    done: dict[str, list[str]] = {"created": [], "updated": [], "unchanged": []}
     for identity, spec in wanted.items():
-        row = held.get(identity)
-        if row is None:
-            Rule.objects.create(tenant_id=tenant_id, **asdict(spec))
-            created.append(_label(spec))
-        elif _same(row, spec):
-            unchanged.append(_label(spec))
-        else:
-            _write(tenant_id, row.id, asdict(spec))
-            updated.append(_label(spec))
+        done[_put(tenant_id, held.get(identity), spec)].append(_label(spec))
     _room_require(tenant_id, adding=0)
-    return Applied(tuple(created), tuple(updated), tuple(map(_label, surplus)), tuple(unchanged))
+    return Applied(
+        created=tuple(done["created"]),
+        updated=tuple(done["updated"]),
+        deleted=tuple(_label(row) for row in surplus),
+        unchanged=tuple(done["unchanged"]),
+    )
+
+
+def _put(tenant_id: int, held: Rule | None, spec: RuleSpec) -> str:
+    if held is None:
+        Rule.objects.create(tenant_id=tenant_id, **asdict(spec))
+        return "created"
+    if _same(held, spec):
+        return "unchanged"
+    _write(tenant_id, held.id, asdict(spec))
+    return "updated"
 
 
 def _verify(tenant_id: int, spec: RuleSpec) -> RuleSpec:
@@ -162,7 +169,7 @@ def _label(rule: Rule | RuleSpec) -> str:
 def _name_require_free(tenant_id: int, spec: RuleSpec, *, except_id: int | None = None) -> None:
     """The tenant's revision is locked, so nobody takes the name between this question and the commit."""
     same_name = Rule.objects.filter(tenant_id=tenant_id, namespace=spec.namespace, name=spec.name)
-    if same_name.exclude(id=except_id).exists():
+    if same_name.exclude(id=except_id or 0).exists():
         raise Invalid("The name is taken.", fields={"name": f"There is a rule “{_label(spec)}” already."})
 
 

@@ -34,6 +34,7 @@ def tenant_create(*, name: str, owner_id: int | None, slug: str | None = None, t
     tenant = _tenant_insert(name=name, slug=slug, timezone=timezone, cell_id=cell_id)
     if owner_id is not None:
         Membership.objects.create(user_id=owner_id, tenant=tenant, role=Membership.Role.OWNER)
+    enqueue("limits.snapshot_publish", tenant_id=tenant.id)  # without rules too, so that doors can answer no_rule
     return tenant_get(tenant.id)
 
 

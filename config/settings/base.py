@@ -12,6 +12,7 @@ DEBUG = env.debug
 ALLOWED_HOSTS = [host.strip() for host in env.allowed_hosts.split(",")]
 PORTAL_URL = env.portal_url.rstrip("/")
 CHECK_URL = env.check_url
+EXAMPLE_KEY = env.example_key
 DRF_CHECK_URL = f"{PORTAL_URL}/api/v1/check"
 CSRF_TRUSTED_ORIGINS = [PORTAL_URL]
 
@@ -130,7 +131,8 @@ ACCOUNT_EMAIL_VERIFICATION = "optional"  # the first check should not wait for a
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_SESSION_REMEMBER = True
-ACCOUNT_FORMS = {"signup": "apps.apikeys.forms.SignupForm"}
+ACCOUNT_FORMS = {"signup": "apps.apikeys.forms.SignupForm", "login": "apps.tenants.forms.LoginForm"}
+ACCOUNT_ADAPTER = "apps.apikeys.accounts.AccountAdapter"
 ACCOUNT_RATE_LIMITS: dict[str, str] | bool = {
     "login_failed": "10/m/ip,5/5m/key",
     "signup": "20/m/ip",
@@ -163,6 +165,9 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "rl_{live|test}_…"}}
+    },
 }
 
 # Pages

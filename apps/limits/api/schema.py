@@ -1,0 +1,172 @@
+"""The check API as OpenAPI. Decoder and renderer of ratelimiter.engine.wire are the truth; this describes them."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse
+
+from ratelimiter.engine.decision import Reason
+from ratelimiter.engine.rules import MAX_UNITS
+from ratelimiter.engine.wire.decode import MAX_ATTRIBUTES, MAX_DIMENSION_BYTES
+from ratelimiter.engine.wire.render import JSON, PROBLEM, QUOTA_EXCEEDED
+
+_NAME = {"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"}
+_TEXT = {"type": "string", "maxLength": MAX_DIMENSION_BYTES}
+_COUNT = {"type": "integer", "nullable": True}
+_MS = {"type": "integer", "nullable": True, "description": "Milliseconds from now; null where waiting does not help."}
+
+_CHECK: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "ip": {**_TEXT, "description": "IPv4 or IPv6 address of the end user."},
+        "route": {**_TEXT, "description": "Method and path, such as “POST /v1/chat”."},
+        "user": {**_TEXT, "description": "Your id of the end user."},
+        "attributes": {"type": "object", "additionalProperties": _TEXT, "maxProperties": MAX_ATTRIBUTES},
+        "namespace": {**_NAME, "default": "default"},
+        "cost": {"type": "integer", "minimum": 1, "maximum": MAX_UNITS, "default": 1},
+        "mode": {
+            "type": "string",
+            "enum": ["consume", "peek", "report"],
+            "default": "consume",
+            "description": "peek answers without counting; report counts past the limit and always answers 200.",
+        },
+        "rules": {"type": "array", "items": _NAME, "description": "Only these rules; default: all that match."},
+        "refundable": {"type": "boolean", "default": False},
+    },
+}
+_RESULT: dict[str, Any] = {
+    "type": "object",
+    "required": ["rule", "allowed", "mode", "limit", "remaining", "window_ms", "reset_ms", "retry_after_ms"],
+    "properties": {
+        "rule": _NAME,
+        "allowed": {"type": "boolean"},
+        "mode": {"type": "string", "enum": ["enforce", "shadow"]},
+        "limit": {"type": "integer"},
+        "remaining": {"type": "integer"},
+        "window_ms": {"type": "integer"},
+        "reset_ms": {"type": "integer"},
+        "retry_after_ms": _MS,
+    },
+}
+_DECISION: dict[str, Any] = {
+    "id": {"type": "string"},
+    "allowed": {"type": "boolean"},
+    "reason": {"type": "string", "enum": [reason.value for reason in Reason]},
+    "degraded": {"type": "boolean", "description": "The counters could not be reached; each rule's policy answered."},
+    "policy": {"type": "string", "nullable": True, "description": "The binding rule; null when none matched."},
+    "limit": _COUNT,
+    "remaining": _COUNT,
+    "reset_ms": _COUNT,
+    "retry_after_ms": _MS,
+    "results": {"type": "array", "items": _RESULT},
+    "truncated": {"type": "boolean", "description": "More rules matched than are evaluated."},
+}
+_PROBLEM: dict[str, Any] = {
+    "type": {"type": "string"},
+    "title": {"type": "string"},
+    "status": {"type": "integer"},
+    "detail": {"type": "string"},
+}
+_ERROR: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        **_PROBLEM,
+        "code": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"pointer": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}
+_ALLOWED = {"type": "object", "properties": _DECISION}
+_DENIED = {
+    "type": "object",
+    "properties": {**_PROBLEM, "violated-policies": {"type": "array", "items": {"type": "string"}}, **_DECISION},
+}
+_ERRORS = {
+    400: "The request is not valid; `errors` names the fields.",
+    401: "The API key is missing, malformed, unknown, revoked or expired.",
+    403: "The API key lacks the scope, or the tenant is suspended.",
+    404: "The namespace has no rules.",
+    413: "The body is larger than 16 KiB.",
+    503: "The service cannot judge right now.",
+}
+
+REQUEST = {JSON: _CHECK}
+RESPONSES: dict[Any, Any] = {
+    (200, JSON): OpenApiResponse(_ALLOWED, description="It may pass. `RL-Decision: allow`."),
+    (429, PROBLEM): OpenApiResponse(
+        _DENIED, description="It may not. `RL-Decision: deny`, and Retry-After where waiting helps."
+    ),
+} | {(status, PROBLEM): OpenApiResponse(_ERROR, description=text) for status, text in _ERRORS.items()}
+
+_EXAMPLE_RESULT = {
+    "rule": "chat-per-user",
+    "mode": "enforce",
+    "limit": 5,
+    "window_ms": 10_000,
+}
+_EXAMPLE_DENIAL = {"remaining": 0, "reset_ms": 7_416, "retry_after_ms": 7_416}
+_EXAMPLE_ADMISSION = {"remaining": 4, "reset_ms": 8_820, "retry_after_ms": 0}
+EXAMPLES = [
+    OpenApiExample(
+        "A user asks for a chat completion",
+        value={"ip": "203.0.113.7", "route": "POST /v1/chat", "user": "u_42", "attributes": {"plan": "pro"}},
+        request_only=True,
+        media_type=JSON,
+    ),
+    OpenApiExample(
+        "Allowed",
+        value={
+            "id": "chk_5f1d2c3b4a59687700000001",
+            "allowed": True,
+            "reason": "ok",
+            "degraded": False,
+            "policy": "chat-per-user",
+            "limit": 5,
+            **_EXAMPLE_ADMISSION,
+            "results": [{**_EXAMPLE_RESULT, "allowed": True, **_EXAMPLE_ADMISSION}],
+        },
+        response_only=True,
+        status_codes=["200"],
+        media_type=JSON,
+    ),
+    OpenApiExample(
+        "Denied",
+        value={
+            "type": QUOTA_EXCEEDED,
+            "title": "Request cannot be satisfied as assigned quota has been exceeded",
+            "status": 429,
+            "detail": "Rule chat-per-user allows 5 and has 0 left; try again in 7416 ms.",
+            "violated-policies": ["chat-per-user"],
+            "id": "chk_5f1d2c3b4a59687700000002",
+            "allowed": False,
+            "reason": "limit_exceeded",
+            "degraded": False,
+            "policy": "chat-per-user",
+            "limit": 5,
+            **_EXAMPLE_DENIAL,
+            "results": [{**_EXAMPLE_RESULT, "allowed": False, **_EXAMPLE_DENIAL}],
+        },
+        response_only=True,
+        status_codes=["429"],
+        media_type=PROBLEM,
+    ),
+    OpenApiExample(
+        "A field is wrong",
+        value={
+            "type": "about:blank",
+            "title": "The request is not valid",
+            "status": 400,
+            "code": "invalid_request",
+            "detail": "/cost: expected `int` >= 1",
+            "errors": [{"pointer": "/cost", "message": "expected `int` >= 1"}],
+        },
+        response_only=True,
+        status_codes=["400"],
+        media_type=PROBLEM,
+    ),
+]

@@ -1,0 +1,103 @@
+"""A check through Django: the door's steps in the door's order, with a store that waits."""
+
+import itertools
+import time
+from functools import cache
+from pathlib import Path
+from secrets import token_hex
+from threading import Lock
+
+import structlog
+from django.conf import settings
+from redis import Redis, RedisError
+
+from apps.limits.callers import Callers
+from ratelimiter.engine.clock import unix_ms
+from ratelimiter.engine.decision import Check, Decision
+from ratelimiter.engine.errors import InvalidRequest
+from ratelimiter.engine.prepare import prepare
+from ratelimiter.engine.wire.decode import check_decode
+from ratelimiter.engine.wire.render import Answer, decision_render
+from ratelimiter.events.schema import event_from
+from ratelimiter.events.spool import Spool
+from ratelimiter.snapshot.credentials import key_from_headers, permission_verify
+from ratelimiter.snapshot.keyring import Pepper
+from ratelimiter.snapshot.model import Identity
+from ratelimiter.store.live import LiveCounts
+from ratelimiter.store.sync import SyncStore, counters_client
+
+log = structlog.get_logger(__name__)
+
+
+class Judge:
+    """One a process, made by the first check, so that a process that forks has its own spool and connections."""
+
+    def __init__(self, *, redis: Redis, store: SyncStore, callers: Callers, spool: Spool, boot: str) -> None:
+        self._redis = redis
+        self._store = store
+        self._callers = callers
+        self._spool = spool
+        self._spool_lock = Lock()
+        self._prefix = f"chk_{boot}"
+        self._numbers = itertools.count(1)
+
+    def check(
+        self, body: bytes, *, authorization: bytes | None, api_key: bytes | None, idempotency_key: bytes | None
+    ) -> Answer:
+        """Raises EngineError."""
+        started_ns = time.perf_counter_ns()
+        if idempotency_key is not None:
+            raise InvalidRequest("Idempotency-Key is not supported yet; send the check without it")
+        key = key_from_headers(authorization=authorization, api_key=api_key)
+        identity, tenant = self._callers.resolve(key)
+        permission_verify(identity, suspended=tenant.suspended, now_ms=unix_ms())
+        check = check_decode(body)
+        decision = self._store.decide(prepare(tenant.rule_set, check, live=identity.live))
+        check_id = f"{self._prefix}{next(self._numbers):08x}"
+        if check.mode != "peek":
+            self._spool_append(check, decision, identity, check_id, started_ns)
+            self._count(decision, identity)
+        return decision_render(decision, check_id)
+
+    def _spool_append(
+        self, check: Check, decision: Decision, identity: Identity, check_id: str, started_ns: int
+    ) -> None:
+        event = event_from(
+            check,
+            decision,
+            id=check_id,
+            at_ms=unix_ms(),
+            latency_us=(time.perf_counter_ns() - started_ns) // 1_000,
+            tenant=identity.tenant,
+            key_id=identity.key_id,
+            live=identity.live,
+        )
+        with self._spool_lock:
+            self._spool.append([event])
+
+    def _count(self, decision: Decision, identity: Identity) -> None:
+        """For looking at only, so a Redis that is away costs the number and not the answer."""
+        counts = LiveCounts()
+        counts.count(decision, tenant=identity.tenant, key_id=identity.key_id, live=identity.live)
+        if decision.degraded:
+            return
+        pipeline = self._redis.pipeline(transaction=False)
+        counts.flush(pipeline, now_s=int(time.time()))
+        try:
+            pipeline.execute()
+        except RedisError as error:
+            log.warning("check_not_counted", reason=str(error))
+
+
+@cache
+def judge() -> Judge:
+    boot = token_hex(8)
+    redis = counters_client(settings.COUNTERS_URL)
+    peppers = [Pepper(version, bytes.fromhex(secret)) for version, secret in settings.KEY_PEPPERS]
+    return Judge(
+        redis=redis,
+        store=SyncStore(settings.COUNTERS_URL, workers=settings.DOOR_WORKERS),
+        callers=Callers(redis, peppers),
+        spool=Spool(Path(settings.SPOOL_DIR), boot=boot, max_bytes=settings.SPOOL_MAX_BYTES),
+        boot=boot,
+    )
