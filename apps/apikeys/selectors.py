@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
+from django.conf import settings
 from redis import RedisError
 
 from apps.apikeys.models import ApiKey
 from apps.core.counters import counters
 from apps.core.errors import NotFound
-from ratelimiter.snapshot.keyring import keys_last_used
+from apps.tenants.selectors import key_entry_by_digest
+from ratelimiter.snapshot.keyring import Pepper, key_digest, keys_last_used
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +54,15 @@ def key_get(*, tenant_id: int, key_id: int) -> KeyInfo:
     if row is None:
         raise NotFound(f"there is no API key {key_id}")
     return key_info(row, last_used_at=_last_used(tenant_id).get(row.id))
+
+
+def secret_tenant(secret: str, *, now: datetime) -> int | None:
+    """The tenant of a key that works now. Needs no scope."""
+    peppers = [Pepper(version, bytes.fromhex(pepper)) for version, pepper in settings.KEY_PEPPERS]
+    entry = key_entry_by_digest(key_digest(secret, pepper) for pepper in peppers)
+    if entry is None or entry.revoked_at is not None or (entry.expires_at is not None and entry.expires_at <= now):
+        return None
+    return entry.tenant_id
 
 
 def key_info(row: ApiKey, *, last_used_at: datetime | None = None) -> KeyInfo:

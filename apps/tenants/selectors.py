@@ -1,6 +1,6 @@
 """Reading tenants, members and the key index. What leaves this room is frozen."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -93,6 +93,11 @@ def user_id_by_email(email: str) -> int | None:
     return User.objects.filter(email__iexact=email).values_list("id", flat=True).first()
 
 
+def password_is_right(*, email: str, password: str) -> bool:
+    user = User.objects.filter(email__iexact=email).first()
+    return user is not None and user.check_password(password)
+
+
 @dataclass(frozen=True, slots=True)
 class PublishedState:
     """What doors must know of a tenant beside its rules."""
@@ -118,6 +123,12 @@ def key_entries(*, page: int = 1_000) -> Iterator[list[KeyEntry]]:
 
 def key_entry_get(*, tenant_id: int, key_id: int) -> KeyEntry | None:
     row = KeyIndex.objects.filter(tenant_id=tenant_id, key_id=key_id).first()
+    return None if row is None else _key_entry(row)
+
+
+def key_entry_by_digest(digests: Iterable[str]) -> KeyEntry | None:
+    """Of the digests of one key under every pepper, the one that is known."""
+    row = KeyIndex.objects.filter(digest__in=list(digests)).first()
     return None if row is None else _key_entry(row)
 
 

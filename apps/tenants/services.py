@@ -6,6 +6,7 @@ from datetime import datetime
 from secrets import token_hex
 from zoneinfo import available_timezones
 
+from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils.text import slugify
@@ -75,6 +76,19 @@ def user_create(*, email: str, password: str, name: str = "", is_staff: bool = F
             user = User.objects.create_user(email, password, name=name, is_staff=is_staff, is_superuser=is_staff)
     except IntegrityError:
         raise Conflict(f"{email} has an account already", fields={"email": "This address has an account."}) from None
+    return user.id
+
+
+def user_ensure(*, email: str, password: str, name: str, is_staff: bool) -> int:
+    """A user with exactly this password and a verified address. Returns the id."""
+    user = User.objects.filter(email__iexact=email).first()
+    if user is None:
+        user = User(email=email)
+    user.name, user.is_staff, user.is_superuser = name, is_staff, is_staff
+    if not user.check_password(password):
+        user.set_password(password)
+    user.save()
+    EmailAddress.objects.update_or_create(user=user, email=email, defaults={"verified": True, "primary": True})
     return user.id
 
 
