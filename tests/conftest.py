@@ -1,0 +1,76 @@
+"""Fixtures for everything that has Django in it; the parts are started by tests.parts before settings are read."""
+
+import os
+
+import pytest
+from django.test import TransactionTestCase
+
+from tests import database
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment, django_db_blocker):
+    with django_db_blocker.unblock():
+        database.database_make()
+    yield
+    with django_db_blocker.unblock():
+        database.database_drop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _emptied_by_the_owner():
+    original = TransactionTestCase._fixture_teardown
+    TransactionTestCase._fixture_teardown = database.database_empty
+    yield
+    TransactionTestCase._fixture_teardown = original
+
+
+@pytest.fixture
+def counters():
+    """The counters' Redis, empty, as the control plane talks to it."""
+    from apps.core.counters import counters
+
+    redis = counters()
+    redis.flushall()
+    return redis
+
+
+@pytest.fixture(scope="session")
+def counters_url():
+    return os.environ["COUNTERS_URL"]
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """What was handed to Celery, as (task name, arguments), instead of sending it."""
+    from apps.core import enqueue
+
+    tasks = []
+    monkeypatch.setattr(enqueue, "_send", lambda task, arguments: tasks.append((task, dict(arguments))))
+    return tasks
+
+
+@pytest.fixture
+def tasks_run_at_once(monkeypatch):
+    """Runs what is handed to Celery in place, after the commit, as a worker would."""
+    from apps.core import enqueue
+    from config.celery import app
+
+    app.loader.import_default_modules()
+    monkeypatch.setattr(enqueue, "_send", lambda task, arguments: app.tasks[task](**arguments))
+
+
+@pytest.fixture
+def alice(db):
+    """Owner of a tenant on Professional; see tests.factories."""
+    from tests.factories import MemberFactory
+
+    return MemberFactory(email="alice@example.com", tenant_name="Alice", plan="professional")
+
+
+@pytest.fixture
+def bob(db):
+    """A stranger to alice: owner of another tenant."""
+    from tests.factories import MemberFactory
+
+    return MemberFactory(email="bob@example.com", tenant_name="Bob", plan="professional")

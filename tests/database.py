@@ -1,0 +1,74 @@
+"""The database of the tests: made by the owner, used as the application's role, emptied by the owner."""
+
+import os
+from contextlib import contextmanager
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from psycopg import sql
+
+# Rows that migrations and cells_ensure made stay.
+KEPT = {"django_migrations", "django_content_type", "auth_permission", "plans_plan", "tenants_cell"}
+
+
+def database_make():
+    name = f"test_ratelimiter{os.environ.get('PYTEST_XDIST_WORKER', '')}"
+    with psycopg.connect(os.environ["DATABASE_OWNER_URL"], autocommit=True) as owner:
+        owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        owner.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    with as_owner(name):
+        call_command("migrate_schemas", verbosity=0, interactive=False)
+        call_command("cells_ensure", verbosity=0)
+
+
+def database_drop():
+    connection.close()
+    with psycopg.connect(os.environ["DATABASE_OWNER_URL"], autocommit=True) as owner:
+        name = sql.Identifier(connection.settings_dict["NAME"])
+        owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+
+
+@contextmanager
+def as_owner(name=None):
+    """Django's connection with the owner's role; afterwards with the application's again."""
+    _become("DATABASE_OWNER_URL", name, is_owner=True)
+    try:
+        yield
+    finally:
+        _become("DATABASE_URL", name, is_owner=False)
+
+
+@contextmanager
+def owner_connection():
+    """A second connection, as the owner, whom row security does not bind."""
+    url = urlsplit(os.environ["DATABASE_OWNER_URL"])._replace(path=f"/{connection.settings_dict['NAME']}")
+    with psycopg.connect(url.geturl(), autocommit=True) as owner:
+        yield owner
+
+
+def database_empty(*_):
+    """Instead of Django's flush, for which the application's role has no right."""
+    connection.close()
+    with owner_connection() as owner:
+        tables = owner.execute(
+            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = 'public' OR schemaname LIKE 'cell\\_%'"
+        ).fetchall()
+        names = [sql.Identifier(schema, table) for schema, table in tables if table not in KEPT]
+        owner.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(names)))
+        owner.execute("UPDATE public.tenants_cell SET tenant_count = 0, is_open = true")
+
+
+def _become(variable, name, *, is_owner):
+    url = urlsplit(os.environ[variable])
+    connection.close()
+    connection.settings_dict.update(
+        USER=unquote(url.username),
+        PASSWORD=unquote(url.password),
+        HOST=url.hostname,
+        PORT=url.port,
+        NAME=name or connection.settings_dict["NAME"],
+    )
+    settings.DATABASE_IS_OWNER = is_owner

@@ -1,0 +1,75 @@
+"""People, tenants and rules, made through the services that the product uses."""
+
+from dataclasses import dataclass
+
+import factory
+
+from apps.apikeys.services import key_create, organisation_open
+from apps.core.scope import tenant_scope
+from apps.limits.services import rule_create
+from apps.limits.specs import RuleSpec
+from apps.plans.services import plan_set
+from apps.tenants.services import membership_put, user_create
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A user and the tenant in which they are `role`; `secret` is the tenant's first test key."""
+
+    user_id: int
+    email: str
+    tenant_id: int
+    slug: str
+    secret: str
+
+
+def member_make(email, tenant_name, plan):
+    user_id = user_create(email=email, password=PASSWORD)
+    opened = organisation_open(user_id=user_id, name=tenant_name)
+    plan_set(tenant_id=opened.tenant.id, code=plan)
+    return Member(user_id, email, opened.tenant.id, opened.tenant.slug, opened.secret)
+
+
+class MemberFactory(factory.Factory):
+    """An owner with a tenant of their own."""
+
+    class Meta:
+        model = Member
+
+    email = factory.Sequence(lambda n: f"person{n}@example.com")
+    tenant_name = factory.Sequence(lambda n: f"Organisation {n}")
+    plan = "free"
+
+    @classmethod
+    def _create(cls, model_class, email, tenant_name, plan):
+        return member_make(email, tenant_name, plan)
+
+
+class SpecFactory(factory.Factory):
+    class Meta:
+        model = RuleSpec
+
+    name = factory.Sequence(lambda n: f"rule-{n}")
+    type = "global"
+    limit = 100
+    window_ms = 60_000
+
+
+def rule_make(tenant_id, **fields):
+    with tenant_scope(tenant_id):
+        return rule_create(tenant_id=tenant_id, spec=SpecFactory(**fields))
+
+
+def key_make(tenant_id, *, live=True, **fields):
+    """Returns apikeys.services.KeyIssued."""
+    with tenant_scope(tenant_id):
+        return key_create(tenant_id=tenant_id, name="api", live=live, **fields)
+
+
+def colleague_make(tenant_id, role, email=None):
+    """A user with that role in the tenant. Returns the id."""
+    user_id = user_create(email=email or f"{role}@example.com", password=PASSWORD)
+    membership_put(tenant_id=tenant_id, user_id=user_id, role=role)
+    return user_id
