@@ -34,7 +34,10 @@ def on_starting(_: Any) -> None:
     metrics_socket = socket.socket()
     metrics_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     metrics_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    metrics_socket.bind((_settings.metrics_host, _settings.metrics_port))
+    try:
+        metrics_socket.bind((_settings.metrics_host, _settings.metrics_port))
+    except OSError as error:
+        raise SystemExit(f"METRICS_PORT: {_settings.metrics_port} cannot be listened on: {error.strerror}") from None
     metrics_socket.listen(16)
 
 

@@ -5,6 +5,7 @@ connection. So no answer is seen by its caller before its event would survive th
 """
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from ratelimiter.door.exchange import Exchange
@@ -13,6 +14,8 @@ from ratelimiter.events.spool import Spool
 
 if TYPE_CHECKING:
     from ratelimiter.door.protocol import HttpConnection
+
+_log = logging.getLogger("ratelimiter.door")
 
 
 class Outbox:
@@ -37,7 +40,10 @@ class Outbox:
         self._scheduled = False
         if self.events:
             events, self.events = self.events, []
-            self._spool.append(events)
+            try:
+                self._spool.append(events)
+            except Exception:  # noqa: BLE001 - events never stop an answer
+                _log.exception("%d events could not be written", len(events))
         connections, self._connections = self._connections, []
         for connection in connections:
             connection.release_due = False

@@ -20,6 +20,7 @@ MAX_HEADERS = 64
 MAX_PIPELINED = 32
 WRITE_HIGH_WATER = 256 * 1024
 WRITE_TIMEOUT_S = 10
+ANSWER_TIMEOUT_S = 10  # far beyond what any answer takes; no connection hangs on a mistake of ours
 LINGER_S = 2
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -263,7 +264,8 @@ class HttpConnection(asyncio.Protocol):
             if waited_s > LINGER_S:
                 self._transport.abort()
         elif self._queue:
-            return
+            if waited_s > ANSWER_TIMEOUT_S:
+                self._transport.abort()
         elif self._mid:
             if waited_s > (settings.door_body_timeout_s if self._in_body else settings.door_head_timeout_s):
                 self._refuse(InvalidRequest(f"the request did not arrive within {int(waited_s)} s"))

@@ -46,7 +46,11 @@ class DoorSettings(msgspec.Struct, frozen=True):
 
 
 def settings_read() -> DoorSettings:
-    return environ_read(DoorSettings, os.environ)
+    """Raises EnvironmentInvalid: nothing that a worker would stumble over is left for the worker."""
+    settings = environ_read(DoorSettings, os.environ)
+    settings.address()
+    settings.peppers()
+    return settings
 
 
 def _pepper(text: str) -> Pepper:

@@ -35,7 +35,8 @@ class DoorWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         super().init_process()
 
     def load_wsgi(self) -> None:
-        """There is no WSGI application in here."""
+        """What is loaded instead of a WSGI application. A failure in here stops gunicorn rather than repeat itself."""
+        self._door = Door(self.loop, settings_read())
 
     def init_signals(self) -> None:
         for number in self.SIGNALS:
@@ -54,7 +55,7 @@ class DoorWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             self.loop.close()
 
     async def _serve(self) -> None:
-        door = Door(self.loop, settings_read())
+        door = self._door
         await door.start()
         listeners = [Listener(self.loop, held.sock, door.connection) for held in self.sockets]
         if configuration.metrics_socket is not None:

@@ -6,7 +6,7 @@ with one call serves nobody else); what does not fit waits, the tenants take tur
 checks keep their order of arrival.
 
 Every check is answered exactly once, and soon: by the store, or, when it fails or the queue is too old, by the rules'
-own failure policies. There are no futures and no tasks per check, only callbacks.
+own failure policies. There are no futures and no tasks per check, only callbacks; whoever waits promises not to raise.
 """
 
 import asyncio
@@ -165,8 +165,12 @@ class Coalescer:
     def _answer(self, batch: list[Entry], numbers: Sequence[int], offsets: list[int]) -> None:
         observe = self._fallback.observe
         for (prepared, decided, _), offset in zip(batch, offsets, strict=True):
-            decision = interpret(prepared, numbers, offset)
-            observe(prepared, decision)
+            try:
+                decision = interpret(prepared, numbers, offset)
+                observe(prepared, decision)
+            except Exception:  # noqa: BLE001 - the other checks of this call want their answers
+                _log.exception("a reply cannot be interpreted")
+                decision = self._fallback.decide(prepared, unix_ms())
             decided(decision)
 
     def _fail(self, batch: list[Entry], failure: StoreFailed, sent_ms: int) -> None:
