@@ -1,4 +1,4 @@
-"""allauth's hook for what is ours in signing up: an organisation, its first test key, and the way to the first check."""
+"""What is ours in signing up: an organisation, its first test key, and the way to the first check."""
 
 from typing import Any, cast
 from zoneinfo import available_timezones

@@ -32,7 +32,7 @@ def bundle(name: str) -> Bundle:
 
 
 def _bundle_read(name: str) -> Bundle:
-    root = Path(settings.BASE_DIR) / "static"
+    root = Path(settings.STATICFILES_DIRS[0])
     if name == "app.css":
         sheets = [root / "css" / f"{sheet}.css" for sheet in _FIRST_SHEETS]
         sheets += sorted((root / "css" / "components").glob("*.css"))

@@ -27,7 +27,7 @@ def theme_set(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @gzip_page
-def asset(request: HttpRequest, digest: str, name: str) -> HttpResponse:
+def asset(request: HttpRequest, digest: str, name: str) -> HttpResponse:  # noqa: ARG001 - Django passes it
     try:
         found = bundle(name)
     except BundleUnknown:
@@ -39,7 +39,7 @@ def asset(request: HttpRequest, digest: str, name: str) -> HttpResponse:
     return response
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
     return render(request, "errors/400.html", status=400)
 
 
@@ -47,11 +47,11 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     return render(request, "errors/403.html", {"reason": str(exception)}, status=403)
 
 
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001
     return render(request, "errors/csrf.html", status=403)
 
 
-def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
     return render(request, "errors/404.html", status=404)
 
 

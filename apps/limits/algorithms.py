@@ -44,8 +44,8 @@ ALGORITHMS = (
         code=Algorithm.TOKEN_BUCKET,
         title="Token bucket",
         how=(
-            "A bucket holds up to the burst and refills steadily, the limit per window. Each check takes its cost; when "
-            "there is not enough, it is denied."
+            "A bucket holds up to the burst and refills steadily, the limit per window. Each check takes its cost; "
+            "when there is not enough, it is denied."
         ),
         promise="Bursts up to the bucket’s size pass at once; over time never more than the refill.",
         caution="In one window burst plus limit may pass; the burst is the limit unless you set another.",

@@ -1,18 +1,31 @@
 """The forms of people and organisations. They only parse; the services decide what is valid."""
 
+from typing import Any
 from zoneinfo import available_timezones
 
+from allauth.account.forms import LoginForm as AccountLoginForm
 from django import forms
 from django.utils.functional import lazy
 
 
 def _zones() -> list[tuple[str, str]]:
-    """ "UTC" first, then Region/City; the legacy names without a slash are left out."""
+    """UTC first, then Region/City; the legacy names without a slash are left out."""
     return [("UTC", "UTC")] + [
         (name, name.replace("_", " "))
         for name in sorted(available_timezones())
         if "/" in name and not name.startswith("Etc/")
     ]
+
+
+class LoginForm(AccountLoginForm):  # type: ignore[misc]
+    """Labels stand above the fields, so nothing is repeated inside them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["login"].label = "E-mail"
+        self.fields["password"].help_text = ""
+        for field in self.fields.values():
+            field.widget.attrs.pop("placeholder", None)
 
 
 class TenantForm(forms.Form):

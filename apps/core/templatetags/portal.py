@@ -40,7 +40,7 @@ def full(value: int) -> str:
 
 @register.filter
 def percent(part: int, whole: int) -> str:
-    """ "1.4 %"; a part that is there never reads as 0 %, one that is not whole never as 100 %."""
+    """Reads like “1.4 %”; a part that is there never reads as 0 %, one that is not whole never as 100 %."""
     if not whole:
         return "0 %"
     share = 100 * part / whole
@@ -59,7 +59,7 @@ def share(part: int, whole: int) -> str:
 
 @register.filter
 def moment(value: datetime | None) -> SafeString:
-    """ "3 minutes ago" with the absolute time, in the zone of the page, on hover."""
+    """Reads like “3 minutes ago”, with the absolute time, in the zone of the page, on hover."""
     if value is None:
         return format_html("{}", "never")
     local = timezone.localtime(value)

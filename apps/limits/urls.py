@@ -1,0 +1,21 @@
+from django.urls import path
+
+from apps.limits.views import overview, rules, site
+
+app_name = "limits"
+
+urlpatterns = [
+    path("", site.landing, name="landing"),
+    path("docs/", site.docs, name="docs"),
+    path("docs/algorithms", site.docs_algorithms, name="docs_algorithms"),
+    path("t/<slug:slug>/", overview.overview, name="overview"),
+    path("t/<slug:slug>/onboarding", overview.onboarding, name="onboarding"),
+    path("t/<slug:slug>/rules", rules.rules, name="rules"),
+    path("t/<slug:slug>/rules/live", rules.live, name="rules_live"),
+    path("t/<slug:slug>/rules/new", rules.create, name="rule_create"),
+    path("t/<slug:slug>/rules/preview", rules.preview, name="rule_preview"),
+    path("t/<slug:slug>/rules/<int:rule_id>", rules.rule, name="rule"),
+    path("t/<slug:slug>/rules/<int:rule_id>/mode", rules.mode, name="rule_mode"),
+    path("t/<slug:slug>/rules/<int:rule_id>/enabled", rules.enabled, name="rule_enabled"),
+    path("t/<slug:slug>/rules/<int:rule_id>/delete", rules.delete, name="rule_delete"),
+]

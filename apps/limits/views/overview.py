@@ -1,0 +1,54 @@
+"""Am I through? Am I protected? Pages about now; both refresh themselves in place."""
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from apps.apikeys.handover import secret_take
+from apps.apikeys.selectors import keys_of
+from apps.core.fragments import is_fragment
+from apps.limits.attention import attention
+from apps.limits.selectors import counts_month, counts_today, first_check_seen, live_doors, rules_of
+from apps.plans.selectors import plan_of
+from apps.tenants.access import TenantRequest, member_view
+from apps.tenants.permissions import Permission
+from apps.tenants.recent import tenant_remember
+
+
+@require_safe
+@never_cache
+@member_view(Permission.VIEW)
+def overview(request: TenantRequest) -> HttpResponse:
+    tenant, now = request.tenant, timezone.now()
+    rules = rules_of(tenant.id)
+    today = counts_today(tenant_id=tenant.id, now=now)
+    month = counts_month(tenant_id=tenant.id, now=now)
+    doors, plan = live_doors(tenant.id), plan_of(tenant.id)
+    needs = attention(
+        tenant=tenant, rules=rules, keys=keys_of(tenant.id), doors=doors, today=today, month=month, plan=plan, now=now
+    )
+    context = {
+        "section": "overview", "now": now, "today": today, "month": month, "plan": plan, "doors": doors,
+        "needs": needs, "rules_on": sum(rule.enabled for rule in rules),
+        "left": max(0, plan.included_checks - month.live_checks),
+    }  # fmt: skip
+    tenant_remember(request)
+    return render(request, "overview/live.html" if is_fragment(request) else "overview/page.html", context)
+
+
+@require_safe
+@never_cache
+@member_view(Permission.VIEW)
+def onboarding(request: TenantRequest) -> HttpResponse:
+    """The first key's secret comes from the browser that signed up (apikeys.handover), for an hour."""
+    tenant = request.tenant
+    context = {
+        "section": "overview",
+        "secret": secret_take(request, slug=tenant.slug),
+        "is_through": first_check_seen(tenant_id=tenant.id, now=timezone.now()),
+        "has_rules": bool(rules_of(tenant.id)),
+    }
+    tenant_remember(request)
+    return render(request, "onboarding/light.html" if is_fragment(request) else "onboarding/page.html", context)

@@ -1,0 +1,114 @@
+"""The whole service for a browser: portal, door and worker as real processes, on the parts of the environment."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+HOST = "127.0.0.1"
+CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+READY_S = 60
+
+
+class Service:
+    """Use as a context; `environ` names database, counters, bus and secrets."""
+
+    def __init__(self, environ: dict[str, str], folder: Path):
+        portal, door, metrics = (_free_port() for _ in range(3))
+        self.portal_url = f"http://{HOST}:{portal}"
+        self.check_url = f"http://{HOST}:{door}/v1/check"
+        self._folder = folder
+        self._environ = environ | {
+            "DJANGO_SETTINGS_MODULE": "config.settings.dev",
+            "PORTAL_BIND": f"{HOST}:{portal}",
+            "PORTAL_URL": self.portal_url,
+            "DOOR_BIND": f"{HOST}:{door}",
+            "CHECK_URL": self.check_url,
+            "METRICS_PORT": str(metrics),
+            "DOOR_WORKERS": "2",
+            "SPOOL_DIR": str(folder / "spool"),
+            "EMAIL_FOLDER": str(folder / "mail"),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        }
+        self._stack = ExitStack()
+
+    def __enter__(self):
+        self.manage("migrate_schemas", "--verbosity", "0", role="owner")
+        self.manage("cells_ensure", role="owner")
+        try:
+            self._start("web", "gunicorn", "config.wsgi", "--bind", self._environ["PORTAL_BIND"], "--threads", "8")
+            self._start("door", "gunicorn", "--config", "python:ratelimiter.door.gunicorn")
+            queues = ("--queues", "default,publish", "--pool", "solo")
+            self._start("worker", "celery", "--app", "config", "worker", *queues)
+            self._start("beat", "celery", "--app", "config", "beat", "--schedule", str(self._folder / "beat"))
+            _wait_until_up(f"{self.portal_url}/pricing", self._folder)
+            _wait_until_up(self.check_url.replace("/v1/check", "/healthz"), self._folder)
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *error):
+        self._stack.close()
+
+    def manage(self, *command: str, role: str = "app") -> str:
+        done = subprocess.run(
+            [sys.executable, "manage.py", *command],
+            cwd=ROOT, env=self._environ | {"DATABASE_ROLE": role}, check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, f"manage.py {' '.join(command)} failed: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def _start(self, name: str, *command: str) -> None:
+        log = self._stack.enter_context((self._folder / f"{name}.log").open("wb"))
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command] if command[0] == "celery" else list(command),
+            cwd=ROOT, env=self._environ, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        self._stack.callback(_end, process)
+
+
+def _end(process: subprocess.Popen) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait_until_up(url: str, folder: Path) -> None:
+    deadline = time.monotonic() + READY_S
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                assert answer.status == 200
+                return
+        except (OSError, http.client.HTTPException) as error:
+            if time.monotonic() > deadline:
+                logs = "\n".join(f"{log.name}: {log.read_text()[-800:]}" for log in sorted(folder.glob("*.log")))
+                raise AssertionError(f"{url} does not answer; {logs}") from error
+            time.sleep(0.2)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
