@@ -24,6 +24,7 @@ class Env(msgspec.Struct, frozen=True):
     database_pool: Annotated[int, Meta(ge=0, le=100, description="connections kept per process; 0 is no pool")] = 0
     portal_url: Annotated[str, Meta(description="where browsers find the portal")] = "http://127.0.0.1:8000"
     check_url: Annotated[str, Meta(description="where programs find the door")] = "http://127.0.0.1:8001/v1/check"
+    example_key: Annotated[str, Meta(description="a public test key, shown in the landing page's curl")] = ""
     allowed_hosts: Annotated[str, Meta(description="comma-separated")] = "127.0.0.1,localhost"
     debug: Annotated[bool, Meta(description="tracebacks in the browser; never in production")] = False
     door_workers: Annotated[int, Meta(ge=1, description="processes that answer checks; shares local fallbacks")] = 2

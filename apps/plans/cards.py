@@ -46,7 +46,7 @@ def plan_card(plan: PlanInfo) -> PlanCard:
 
 
 def rule_types_words(rule_types: tuple[str, ...]) -> str:
-    """"Global, IP and route rules"."""
+    """Reads like “Global, IP and route rules”."""
     words = [_TYPE_WORDS[name] for name in rule_types]
     text = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
     return f"{text[0].upper()}{text[1:]} rules"
