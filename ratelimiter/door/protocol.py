@@ -12,6 +12,7 @@ from typing import Protocol, cast
 import httptools
 
 from ratelimiter.door.exchange import Exchange
+from ratelimiter.door.heads import Heads
 from ratelimiter.door.settings import DoorSettings
 from ratelimiter.engine.errors import EngineError, HeadersTooLarge, InvalidRequest, TooLarge, Unavailable
 
@@ -46,6 +47,7 @@ class Service(Protocol):
     settings: DoorSettings
     now_s: float  # coarse, of the loop
     draining: bool
+    heads: Heads
 
     def handle(self, exchange: Exchange) -> None: ...
     def refuse(self, exchange: Exchange, error: EngineError) -> None: ...
@@ -60,9 +62,9 @@ class _Stop(Exception):
 
 class HttpConnection(asyncio.Protocol):
     __slots__ = (
-        "_body_bytes", "_body_limit", "_continue_due", "_current", "_ended", "_head_bytes", "_headers", "_held",
-        "_in_body", "_mid", "_parser", "_paused", "_queue", "_received", "_refused", "_resumed", "_service", "_since",
-        "_transport", "_writable", "is_closed", "release_due",
+        "_body_bytes", "_body_limit", "_completed", "_continue_due", "_current", "_ended", "_head_bytes", "_headers",
+        "_heads", "_held", "_in_body", "_last", "_mid", "_parser", "_paused", "_queue", "_received", "_refused",
+        "_resumed", "_service", "_since", "_transport", "_writable", "is_closed", "release_due",
     )  # fmt: skip
 
     def __init__(self, service: Service) -> None:
@@ -72,6 +74,9 @@ class HttpConnection(asyncio.Protocol):
         self._queue: deque[Exchange] = deque()  # unanswered, in order of arrival
         self._held: deque[Exchange] = deque()  # the tail of the queue that waits to be handled
         self._current: Exchange | None = None
+        self._last: Exchange | None = None  # completed in this read
+        self._completed = 0  # requests in this read
+        self._heads = service.heads
         self._headers = self._head_bytes = self._body_bytes = self._body_limit = 0
         self._received = 0  # bytes of an unfinished request, in whole reads
         self._mid = False  # a request has begun to arrive
@@ -104,9 +109,13 @@ class HttpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._refused or self._ended:
             return
-        if not self._mid:
-            self._mid = True
-            self._since = self._service.now_s
+        fresh = not self._mid
+        if fresh:
+            known = self._heads.recognise(data, self)
+            if known is not None:
+                self._enqueue(known)
+                return
+        self._completed = 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -117,6 +126,9 @@ class HttpConnection(asyncio.Protocol):
         else:
             if self._mid:
                 self._look_at_partial(data)
+            elif fresh and self._completed == 1 and self._last is not None:
+                self._heads.learn(data, self._last)
+            self._last = None
 
     def eof_received(self) -> bool:
         if self._refused:
@@ -137,6 +149,10 @@ class HttpConnection(asyncio.Protocol):
         self._reading_adjust()
 
     # --- httptools
+
+    def on_message_begin(self) -> None:
+        self._mid = True
+        self._since = self._service.now_s
 
     def on_url(self, url: bytes) -> None:
         if self._resumed:
@@ -214,6 +230,11 @@ class HttpConnection(asyncio.Protocol):
         self._mid = self._in_body = self._continue_due = False
         if not parser.should_keep_alive():
             exchange.close = self._ended = True
+        self._completed += 1
+        self._last = exchange
+        self._enqueue(exchange)
+
+    def _enqueue(self, exchange: Exchange) -> None:
         self._queue.append(exchange)
         if len(self._queue) > MAX_PIPELINED or self._held:
             self._held.append(exchange)
@@ -320,9 +341,8 @@ class HttpConnection(asyncio.Protocol):
 
     def _look_at_partial(self, data: bytes) -> None:
         """The parser shows pieces only once they are whole; what is still growing is bounded here."""
-        if self._current is None:
-            self._mid = bool(data.strip(b"\r\n"))
-            return
+        if self._completed:
+            return  # how much of the read belongs to the unfinished request is not known; the next read is all its own
         self._received += len(data)
         if not self._in_body:
             if self._received > 2 * MAX_HEAD_BYTES:

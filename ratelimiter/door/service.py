@@ -6,6 +6,7 @@ import time
 from ratelimiter.door.batch import Batches
 from ratelimiter.door.checks import Checks
 from ratelimiter.door.exchange import Exchange
+from ratelimiter.door.heads import Heads
 from ratelimiter.door.health import Health
 from ratelimiter.door.protocol import HttpConnection
 from ratelimiter.door.routes import BATCH, CHECK, CHECK_ALIAS, HEALTHZ, READYZ, Route, body_limit, path_of
@@ -21,6 +22,7 @@ class DoorService:
         self.settings = settings
         self.now_s = time.monotonic()
         self.draining = False
+        self.heads = Heads()
         self._checks = checks
         self._health = health
         self._shares: list[set[HttpConnection]] = [set() for _ in range(SWEEPS_A_SECOND)]

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import threading
 import time
 
 import pytest
@@ -48,6 +49,16 @@ def test_hundreds_of_pipelined_requests_are_all_answered_in_order(door, key):
         connection.sendall(check_bytes(key) * 500)
         reader = Reader(connection)
         assert [remaining(reader.response()) for _ in range(500)] == list(range(999, 499, -1))
+
+
+def test_a_long_pipeline_is_no_long_head(door):
+    request = request_bytes("GET", "/healthz")
+    with door.connect() as connection:
+        reader = Reader(connection)
+        sender = threading.Thread(target=connection.sendall, args=(request * 20_000,))
+        sender.start()
+        assert {reader.response().status for _ in range(20_000)} == {200}
+        sender.join()
 
 
 def test_a_client_that_pipelines_and_never_reads_is_stopped_by_its_own_full_pipe(door):
@@ -156,3 +167,59 @@ def test_a_client_that_leaves_early_is_counted_all_the_same(door, key):
     while door.check(key, mode="peek").json["remaining"] != 994 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert door.check(key, mode="peek").json["remaining"] == 994
+
+
+def test_a_head_that_was_seen_before_is_no_excuse_for_another_body(door, key):
+    with door.connect() as connection:
+        reader = Reader(connection)
+        for cost in (1, 2, 3, 10, 20):
+            connection.sendall(check_bytes(key, cost=cost))
+            reader.response()
+        for cost in (1, 2, 10, 30):
+            connection.sendall(check_bytes(key, cost=cost))
+            assert reader.response().status == 200
+        assert remaining(door.check(key)) == 1_000 - 36 - 43 - 1
+
+
+def test_a_head_that_was_seen_before_may_come_in_pieces_or_with_more_behind_it(door, key):
+    request = check_bytes(key)
+    with door.connect() as connection:
+        reader = Reader(connection)
+        for _ in range(2):
+            connection.sendall(request)
+            reader.response()
+        connection.sendall(request[:-1])
+        time.sleep(0.01)
+        connection.sendall(request[-1:])
+        assert remaining(reader.response()) == 997
+        connection.sendall(request + request[:30])
+        assert remaining(reader.response()) == 996
+        connection.sendall(request[30:])
+        assert remaining(reader.response()) == 995
+        connection.sendall(request)
+        assert remaining(reader.response()) == 994
+
+
+def test_a_known_head_behind_the_beginning_of_another_request_is_not_recognised(door, key):
+    request = check_bytes(key)
+    with door.connect() as connection:
+        reader = Reader(connection)
+        for _ in range(2):
+            connection.sendall(request)
+            reader.response()
+        connection.sendall(request + b"PO")
+        assert remaining(reader.response()) == 997
+        connection.sendall(request)
+        assert reader.response().status == 400
+        assert reader.at_end()
+    assert remaining(door.check(key)) == 996
+
+
+def test_empty_lines_between_requests_are_ignored(door, key):
+    with door.connect() as connection:
+        reader = Reader(connection)
+        for expected in (999, 998, 997):
+            connection.sendall(b"\r\n")
+            time.sleep(0.005)
+            connection.sendall(b"\r\n" + check_bytes(key))
+            assert remaining(reader.response()) == expected
