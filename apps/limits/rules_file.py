@@ -85,9 +85,9 @@ def _compose(text: str) -> yaml.Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise RulesFileInvalid([Problem(line, f"this is not YAML: {error.problem or error.context}")]) from None
+        raise RulesFileInvalid([Problem(line, f"the YAML cannot be read: {error.problem or error.context}")]) from None
     except yaml.YAMLError as error:
-        raise RulesFileInvalid([Problem(1, f"this is not YAML: {error}")]) from None
+        raise RulesFileInvalid([Problem(1, f"the YAML cannot be read: {error}")]) from None
     except RecursionError:
         raise RulesFileInvalid([Problem(1, "the file is nested too deeply")]) from None
     if root is None:

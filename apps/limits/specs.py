@@ -29,7 +29,7 @@ KEY_OF_TYPE: dict[str, tuple[str, ...]] = {
     RuleType.USER: ("user",),
 }
 
-_WINDOW = re.compile(r"(\d{1,9})([smhd])")
+_WINDOW = re.compile(r"([0-9]{1,9})([smhd])")
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 Problem = tuple[str, str]  # field, sentence

@@ -1,5 +1,6 @@
 """Settings of the control plane. Values that differ between machines come from config.env."""
 
+import logging
 from pathlib import Path
 
 from config import env as environment
@@ -176,7 +177,6 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = BASE_DIR / "var" / "static"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 CSRF_FAILURE_VIEW = "apps.core.views.csrf_failure"
@@ -197,11 +197,27 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PORTAL_URL.startswith("https://")
 
-UNFOLD = {"SITE_TITLE": "Ratelimiter staff", "SITE_HEADER": "Ratelimiter", "SITE_SYMBOL": "speed"}
+STAFF_COLOURS = {  # the portal's accent
+    "50": "#f2f5fd", "100": "#e3eafb", "200": "#c5d4f7", "300": "#98b2f0", "400": "#6a8ce6", "500": "#3e68d8",
+    "600": "#2450c4", "700": "#1b3f9f", "800": "#1a377f", "900": "#1a3167", "950": "#121f43",
+}  # fmt: skip
+UNFOLD = {
+    "SITE_TITLE": "Ratelimiter staff",
+    "SITE_HEADER": "Ratelimiter",
+    "SITE_SYMBOL": "speed",
+    "ENVIRONMENT": "apps.tenants.staff.staff_badge",
+    "COLORS": {"primary": STAFF_COLOURS},
+}
+
+# Metrics on ports of their own, first of all those that are free, because each process has its numbers.
+if env.web_metrics_port:
+    PROMETHEUS_METRICS_EXPORT_PORT_RANGE = range(env.web_metrics_port, env.web_metrics_port + 16)
+    PROMETHEUS_METRICS_EXPORT_ADDRESS = "127.0.0.1"
 
 # Limits of the product; per tenant
 MAX_RULES = 100
 MAX_KEYS = 100  # not counting revoked ones
 
-LOGGING = logging_config(env.log_level)
+LOGGING = logging_config(env.log_level, env.log_format)
 LOGGING_CONFIG = "logging.config.dictConfig"
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO  # a refusal is an answer

@@ -1,5 +1,6 @@
 """Behind TLS: refuses what would be unsafe there. `manage.py check --deploy` says what is missing."""
 
+from config.env import BASE_DIR
 from config.settings.base import *  # noqa: F403
 
 DEBUG = False
@@ -11,6 +12,7 @@ SECURE_HSTS_PRELOAD = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
 SESSION_COOKIE_NAME = "__Host-session"
 CSRF_COOKIE_NAME = "__Host-csrf"
+STATIC_ROOT = BASE_DIR / "var" / "static"
 WHITENOISE_USE_FINDERS = False
 WHITENOISE_AUTOREFRESH = False
 STORAGES = {

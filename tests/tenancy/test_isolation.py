@@ -158,10 +158,14 @@ def test_a_scope_leaves_nothing_behind_in_the_transaction_around_it(alice, bob):
 
 
 def test_a_failed_scope_leaves_nothing_behind_either(alice):
-    with transaction.atomic():
-        with pytest.raises(ZeroDivisionError), tenant_scope(alice.tenant_id):
+    def fail_in_scope():
+        with tenant_scope(alice.tenant_id):
             rule_make(alice.tenant_id, name="gone")
-            _ = 1 / 0
+            raise ZeroDivisionError
+
+    with transaction.atomic():
+        with pytest.raises(ZeroDivisionError):
+            fail_in_scope()
         with connection.cursor() as cursor:
             cursor.execute("SELECT current_setting('app.tenant_id', true)")
             assert not cursor.fetchone()[0]

@@ -1,0 +1,235 @@
+"""Redis ends up holding what PostgreSQL says, whatever was lost on the way."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from django.utils import timezone
+
+from apps.apikeys.services import key_revoke
+from apps.core.scope import tenant_scope
+from apps.limits import publishing
+from apps.limits.selectors import counts_month, counts_today, first_check_seen, live_doors
+from apps.limits.services import rule_delete, rule_enabled_set
+from apps.tenants.models import KeyIndex
+from apps.tenants.selectors import tenant_get
+from apps.tenants.services import tenant_suspend
+from config.celery import app
+from ratelimiter.engine import keys
+from ratelimiter.engine.clock import unix_ms
+from ratelimiter.engine.matching import RuleSet
+from ratelimiter.snapshot.model import identity_decode, snapshot_decode
+from ratelimiter.snapshot.publish import Publisher
+from ratelimiter.snapshot.watch import Heartbeat
+from tests.factories import key_make, rule_make
+
+pytestmark = pytest.mark.usefixtures("counters")
+
+
+@pytest.fixture
+def published(django_capture_on_commit_callbacks, tasks_run_at_once):
+    """Commits and publishes, as a worker does, whatever is done inside."""
+    return lambda: django_capture_on_commit_callbacks(execute=True)
+
+
+def snapshot_of(member, redis):
+    blob = redis.get(keys.snapshot(member.tenant_id))
+    return None if blob is None else snapshot_decode(blob)
+
+
+def digest_of(key_id):
+    return KeyIndex.objects.get(key_id=key_id).digest
+
+
+def test_a_rule_reaches_redis_after_its_commit(alice, counters, published):
+    with published():
+        rule_make(
+            alice.tenant_id,
+            name="chat",
+            type="custom",
+            key=("user", "attributes.plan"),
+            match={"route": "POST /v1/chat", "attributes": {"plan": ["free", "pro"]}},
+            algorithm="token_bucket",
+            burst=200,
+            mode="shadow",
+            on_failure="open",
+            priority=3,
+            ipv6_prefix=48,
+        )
+    snapshot = snapshot_of(alice, counters)
+    assert snapshot.revision == tenant_get(alice.tenant_id).revision
+    (rule,) = snapshot.rules
+    assert (rule.name, rule.key, rule.burst, rule.mode) == ("chat", ("user", "attributes.plan"), 200, "shadow")
+    assert rule.match.attributes["plan"].one_of == ("free", "pro")
+    RuleSet(alice.tenant_id, snapshot.rules)
+
+
+def test_only_enabled_rules_are_published_and_deleted_ones_go(alice, counters, published):
+    with published():
+        kept, off, gone = (rule_make(alice.tenant_id, name=name) for name in ("kept", "off", "gone"))
+    with published(), tenant_scope(alice.tenant_id):
+        rule_enabled_set(tenant_id=alice.tenant_id, rule_id=off.id, enabled=False)
+        rule_delete(tenant_id=alice.tenant_id, rule_id=gone.id)
+    assert [rule.id for rule in snapshot_of(alice, counters).rules] == [kept.id]
+
+
+def test_rules_of_other_tenants_are_not_in_a_snapshot(alice, bob, counters, published):
+    with published():
+        rule_make(alice.tenant_id, name="mine")
+        rule_make(bob.tenant_id, name="theirs")
+    assert [rule.name for rule in snapshot_of(alice, counters).rules] == ["mine"]
+
+
+def test_a_suspension_is_published_and_lifted(alice, counters, published):
+    with published():
+        tenant_suspend(tenant_id=alice.tenant_id, at=timezone.now())
+    assert snapshot_of(alice, counters).suspended
+    with published():
+        tenant_suspend(tenant_id=alice.tenant_id, at=None)
+    assert not snapshot_of(alice, counters).suspended
+
+
+def test_a_key_reaches_redis_and_leaves_it_when_revoked(alice, counters, published):
+    with published():
+        key = key_make(alice.tenant_id, scopes=["check", "read"]).key
+    identity = identity_decode(counters.get(keys.keyring_entry(digest_of(key.id))))
+    assert (identity.tenant, identity.key_id, identity.live) == (alice.tenant_id, key.id, True)
+    assert identity.scopes == ("check", "read")
+    with published(), tenant_scope(alice.tenant_id):
+        key_revoke(tenant_id=alice.tenant_id, key_id=key.id, now=timezone.now())
+    assert counters.get(keys.keyring_entry(digest_of(key.id))) is None
+
+
+def test_a_sweep_heals_a_redis_that_lost_everything(alice, bob, counters, published):
+    with published():
+        rule_make(alice.tenant_id, name="mine")
+        key = key_make(bob.tenant_id).key
+    publishing.sweep(now=timezone.now())
+    before = {name: counters.get(name) for name in counters.keys("apikey:*") + counters.keys("snapshot:{*")}
+    counters.flushall()
+    assert not Publisher(counters).keyring_is_complete()
+    swept = publishing.sweep(now=timezone.now())
+    assert (swept.snapshots, swept.keys) == (2, 3)
+    assert {name: counters.get(name) for name in before} == before
+    assert counters.exists(keys.keyring_entry(digest_of(key.id)))
+    assert Publisher(counters).keyring_is_complete()
+    assert publishing.sweep(now=timezone.now()) == publishing.Swept(0, 0)
+
+
+def test_a_sweep_compares_with_what_redis_really_holds(alice, counters, published):
+    with published():
+        rule_make(alice.tenant_id, name="mine")
+        gone, revoked = key_make(alice.tenant_id).key, key_make(alice.tenant_id).key
+    publishing.sweep(now=timezone.now())
+    stolen = counters.get(keys.keyring_entry(digest_of(revoked.id)))
+    with published(), tenant_scope(alice.tenant_id):
+        key_revoke(tenant_id=alice.tenant_id, key_id=revoked.id, now=timezone.now())
+    counters.set(keys.keyring_entry(digest_of(revoked.id)), stolen)
+    counters.delete(keys.keyring_entry(digest_of(gone.id)), keys.snapshot(alice.tenant_id))
+    assert publishing.sweep(now=timezone.now()) == publishing.Swept(1, 2)
+    assert counters.get(keys.keyring_entry(digest_of(revoked.id))) is None
+    assert counters.exists(keys.keyring_entry(digest_of(gone.id)))
+    assert snapshot_of(alice, counters).rules[0].name == "mine"
+
+
+def test_a_sweep_finds_a_change_whose_task_was_lost(alice, counters, sent):
+    publishing.sweep(now=timezone.now())
+    rule_make(alice.tenant_id, name="unheard")
+    assert publishing.sweep(now=timezone.now()).snapshots == 1
+    assert [rule.name for rule in snapshot_of(alice, counters).rules] == ["unheard"]
+
+
+def test_a_sweep_takes_back_a_redis_that_is_ahead_and_tenants_that_are_gone(alice, counters):
+    publishing.sweep(now=timezone.now())
+    ahead = publishing.snapshot_compile(tenant_id=alice.tenant_id)
+    Publisher(counters).snapshot_publish(msgspec.structs.replace(ahead, revision=1_000))
+    Publisher(counters).snapshot_publish(msgspec.structs.replace(ahead, tenant=2**40))
+    assert publishing.sweep(now=timezone.now()) == publishing.Swept(2, 0)
+    assert snapshot_of(alice, counters).revision == tenant_get(alice.tenant_id).revision
+    assert counters.get(keys.snapshot(2**40)) is None
+
+
+def test_the_keyring_is_not_complete_before_a_sweep(alice, counters, published):
+    with published():
+        key_make(alice.tenant_id)
+    assert not Publisher(counters).keyring_is_complete()
+    publishing.sweep(now=timezone.now())
+    assert Publisher(counters).keyring_is_complete()
+
+
+def test_an_older_compilation_never_replaces_a_newer_one(alice, counters, published):
+    old = publishing.snapshot_compile(tenant_id=alice.tenant_id)
+    with published():
+        rule_make(alice.tenant_id, name="new")
+    assert Publisher(counters).snapshot_publish(old) == -1
+    assert [rule.name for rule in snapshot_of(alice, counters).rules] == ["new"]
+
+
+def test_sweeps_do_not_overlap(alice):
+    from django.core.cache import cache
+
+    with cache.lock("publish-sweep", timeout=5):
+        assert publishing.sweep(now=timezone.now()) is None
+    assert publishing.sweep(now=timezone.now()) is not None
+
+
+def test_an_expired_key_is_told_apart_for_a_while_and_then_forgotten(alice, counters):
+    now = timezone.now()
+    key = key_make(alice.tenant_id, expires_at=now).key
+    publishing.sweep(now=now + timedelta(days=1))
+    assert counters.exists(keys.keyring_entry(digest_of(key.id)))
+    publishing.sweep(now=now + timedelta(days=40))
+    assert not counters.exists(keys.keyring_entry(digest_of(key.id)))
+
+
+def beat(counters, door, *, epoch, seq, age_ms=0):
+    heartbeat = Heartbeat(epoch, seq, unix_ms() - age_ms, 1, door)
+    counters.hset(keys.DOORS, door, msgspec.msgpack.encode(heartbeat))
+
+
+def test_a_revision_is_live_where_a_door_has_read_its_entry(alice, counters, published):
+    with published():
+        rule_make(alice.tenant_id, name="mine")
+    epoch = counters.get(keys.SNAPSHOT_EPOCH).decode()
+    seq = int(counters.hget(keys.SNAPSHOT_REVISIONS, str(alice.tenant_id)).split(b":")[1])
+    beat(counters, "current", epoch=epoch, seq=seq)
+    beat(counters, "behind", epoch=epoch, seq=seq - 1)
+    beat(counters, "other-epoch", epoch="f00", seq=seq + 9)
+    beat(counters, "dead", epoch=epoch, seq=seq, age_ms=6_000)
+    doors = live_doors(alice.tenant_id)
+    assert (doors.revision, doors.doors_live, doors.doors_total) == (tenant_get(alice.tenant_id).revision, 1, 3)
+    assert not doors.everywhere
+    for door in ("behind", "other-epoch"):
+        beat(counters, door, epoch=epoch, seq=seq)
+    assert live_doors(alice.tenant_id).everywhere
+
+
+def test_a_revision_that_is_not_published_yet_is_live_nowhere(alice, counters, sent):
+    publishing.sweep(now=timezone.now())
+    beat(counters, "door", epoch=counters.get(keys.SNAPSHOT_EPOCH).decode(), seq=10**9)
+    assert live_doors(alice.tenant_id).everywhere
+    rule_make(alice.tenant_id)
+    assert live_doors(alice.tenant_id).doors_live == 0
+
+
+def test_live_counts_are_read_by_day_and_month(alice, counters):
+    now = datetime(2026, 3, 15, 12, tzinfo=UTC)
+    assert not first_check_seen(tenant_id=alice.tenant_id, now=now)
+    counters.hset(keys.live_counts(alice.tenant_id, "2026-03-15"), mapping={"checks": 5, "denied": 2})
+    counters.hset(keys.live_counts(alice.tenant_id, "2026-03-01"), mapping={"checks": 10, "live_checks": 7})
+    counters.hset(keys.live_counts(alice.tenant_id, "2026-02-28"), mapping={"checks": 100})
+    assert counts_today(tenant_id=alice.tenant_id, now=now).denied == 2
+    month = counts_month(tenant_id=alice.tenant_id, now=now)
+    assert (month.checks, month.live_checks) == (15, 7)
+    assert first_check_seen(tenant_id=alice.tenant_id, now=now)
+
+
+def test_every_task_that_is_enqueued_by_name_exists():
+    app.loader.import_default_modules()
+    root = Path(__file__).resolve().parents[2] / "apps"
+    named = {name for path in root.rglob("*.py") for name in re.findall(r"enqueue\(\s*\"([^\"]+)\"", path.read_text())}
+    named |= {entry["task"] for entry in app.conf.beat_schedule.values()}
+    assert named >= {"limits.snapshot_publish", "limits.key_publish", "limits.publish_sweep", "tenants.cells_ensure"}
+    assert named <= set(app.tasks)

@@ -1,0 +1,176 @@
+"""Rules as a file: applied whole or not at all, again without effect, and every problem with its line."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from apps.core.scope import tenant_scope
+from apps.limits.selectors import rules_of
+from apps.limits.services import rules_apply
+from apps.tenants.selectors import tenant_get
+from tests.factories import MemberFactory, SpecFactory, rule_make
+
+GOOD = """\
+rules:
+  - name: chat-per-user
+    type: user
+    match: {route: POST /v1/chat, ip: 10.0.0.0/8, user: [42, no], attributes: {plan: [free, pro], app: {prefix: ios-}}}
+    limit: 5
+    window: 10s
+    priority: 9
+  - name: uploads
+    type: custom
+    namespace: files
+    key: [user, attributes.plan]
+    algorithm: token_bucket
+    limit: 60
+    burst: 120
+    window: 1m
+    mode: shadow
+    on_failure: closed
+    enabled: false
+"""
+
+
+@pytest.fixture
+def apply(alice, tmp_path):
+    """Applies a text as alice's rules and returns what the command printed as JSON."""
+
+    def apply(text, *options, tenant=alice.slug):
+        path = tmp_path / "rules.yaml"
+        path.write_text(text)
+        out = StringIO()
+        call_command("rules_apply", str(path), "--tenant", tenant, "--json", *options, stdout=out)
+        return json.loads(out.getvalue())
+
+    return apply
+
+
+def rules(member):
+    with tenant_scope(member.tenant_id):
+        return {rule.name: rule for rule in rules_of(member.tenant_id)}
+
+
+def test_creates_what_is_not_there(alice, apply):
+    assert apply(GOOD) == {
+        "created": ["chat-per-user", "files/uploads"],
+        "updated": [],
+        "deleted": [],
+        "unchanged": [],
+    }
+    chat, uploads = rules(alice)["chat-per-user"], rules(alice)["uploads"]
+    assert chat.match == {
+        "routes": ["POST /v1/chat"],
+        "ips": ["10.0.0.0/8"],
+        "users": ["42", "no"],
+        "attributes": {"plan": {"in": ["free", "pro"]}, "app": {"prefix": "ios-"}},
+    }
+    assert (chat.key, chat.limit, chat.window_ms, chat.priority) == (("user",), 5, 10_000, 9)
+    assert (uploads.key, uploads.burst, uploads.mode, uploads.on_failure, uploads.enabled) == (
+        ("user", "attributes.plan"),
+        120,
+        "shadow",
+        "closed",
+        False,
+    )
+
+
+def test_again_changes_nothing_and_makes_no_revision(alice, apply):
+    apply(GOOD)
+    before, revision = rules(alice), tenant_get(alice.tenant_id).revision
+    assert apply(GOOD)["unchanged"] == ["chat-per-user", "files/uploads"]
+    assert rules(alice) == before
+    assert tenant_get(alice.tenant_id).revision == revision
+
+
+def test_updates_by_name_and_keeps_the_id(alice, apply):
+    apply(GOOD)
+    before = rules(alice)["chat-per-user"].id
+    assert apply(GOOD.replace("limit: 5", "limit: 6"))["updated"] == ["chat-per-user"]
+    assert (rules(alice)["chat-per-user"].id, rules(alice)["chat-per-user"].limit) == (before, 6)
+
+
+def test_prunes_only_when_asked(alice, apply):
+    rule_make(alice.tenant_id, name="other")
+    assert apply(GOOD)["deleted"] == []
+    assert apply(GOOD, "--prune")["deleted"] == ["other"]
+    assert set(rules(alice)) == {"chat-per-user", "uploads"}
+    assert apply("rules: []", "--prune")["deleted"] == ["chat-per-user", "files/uploads"]
+
+
+def test_makes_room_by_pruning(alice, apply, settings):
+    settings.MAX_RULES = 2
+    rule_make(alice.tenant_id, name="other")
+    with pytest.raises(CommandError, match="2 rules"):
+        apply(GOOD)
+    assert set(rules(alice)) == {"other"}
+    apply(GOOD, "--prune")
+
+
+PROBLEMS = [
+    ("", [(1, "the file is empty")]),
+    ("rules:\n  - {a: [}\n", [(2, "the YAML cannot be read: ")]),
+    ("rules: &a [*a]\n", [(1, "the YAML cannot be read: aliases are not read")]),
+    ("{}", [(1, "the top key “rules” is missing")]),
+    ("rules: []\nlimits: []\n", [(2, "unknown top key “limits”")]),
+    ("rules: 5\n", [(1, "“rules” must be a list")]),
+    ("rules:\n  - chat\n", [(2, "a rule must be a mapping")]),
+    ("rules:\n  - name: a\n    limit: 5\n", [(2, "“type” is missing"), (2, "“window” is missing")]),
+    ("rules:\n  - name: a\n    name: b\n", [(3, "“name” stands here twice")]),
+    (GOOD.replace("limit: 5", "limit: five"), [(5, "limit: must be a whole number")]),
+    (GOOD.replace("limit: 5", "limit: true"), [(5, "limit: must be a whole number")]),
+    (GOOD.replace("window: 10s", "window: 10 seconds"), [(6, "window: “10 seconds” is not a window")]),
+    (GOOD.replace("enabled: false", "enabled: perhaps"), [(18, "enabled: must be true or false")]),
+    (GOOD.replace("priority: 9", "prio: 9"), [(7, "a rule has no “prio”")]),
+    (GOOD.replace("POST /v1/chat", "v1/chat"), [(4, "match.route: 'v1/chat' is not a route")]),
+    (GOOD.replace("10.0.0.0/8", "10.0.0.0/99"), [(4, "match.ip: “10.0.0.0/99” is no IP address")]),
+    (GOOD.replace("window: 1m", "window: 500d"), [(15, "window: Must be between 1 second and 400 days")]),
+    (GOOD.replace("name: uploads", "name: chat-per-user").replace("files", "default"), [(8, "name: The rule")]),
+    (
+        GOOD.replace("limit: 5", "limit: 0").replace("mode: shadow", "mode: off"),
+        [(5, "limit: Must be between 1"), (16, "mode: Must be one of: enforce, shadow")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), PROBLEMS, ids=[problems[0][1] for _, problems in PROBLEMS])
+def test_a_problem_is_reported_with_file_and_line_and_nothing_is_applied(alice, apply, tmp_path, text, expected):
+    with pytest.raises(CommandError) as refusal:
+        apply(text)
+    reported = str(refusal.value).splitlines()
+    assert len(reported) == len(expected)
+    for line, (number, message) in zip(reported, expected, strict=True):
+        assert line.startswith(f"{tmp_path / 'rules.yaml'}:{number}: {message}")
+    assert rules(alice) == {}
+
+
+def test_what_the_plan_does_not_allow_is_a_problem_with_a_line_too(apply, db):
+    free = MemberFactory(plan="free")
+    with pytest.raises(CommandError, match=r"rules.yaml:3: type: .*The Startup plan has them"):
+        apply(GOOD, tenant=free.slug)
+    assert rules(free) == {}
+
+
+def test_a_file_that_is_not_there_is_a_sentence(alice):
+    with pytest.raises(CommandError, match="cannot be read"):
+        call_command("rules_apply", "/nowhere.yaml", "--tenant", alice.slug)
+
+
+def test_a_failure_half_way_leaves_nothing(alice, monkeypatch):
+    from apps.limits import services
+
+    put = services._put
+
+    def fail_on_second(tenant_id, held, spec):
+        if spec.name == "second":
+            raise RuntimeError
+        return put(tenant_id, held, spec)
+
+    monkeypatch.setattr(services, "_put", fail_on_second)
+    with pytest.raises(RuntimeError), tenant_scope(alice.tenant_id):
+        rules_apply(
+            tenant_id=alice.tenant_id, specs=[SpecFactory(name="first"), SpecFactory(name="second")], prune=False
+        )
+    assert rules(alice) == {}
