@@ -38,7 +38,9 @@ class Env(msgspec.Struct, frozen=True):
     email_user: str = ""
     email_password: str = ""
     email_from: Annotated[str, Meta(description="sender of the product's mails")] = "Ratelimiter <hello@localhost>"
-    log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least to be logged")] = "INFO"
+    log_format: Annotated[str, Meta(pattern="^(json|console)$", description="console is for people")] = "json"
+    web_metrics_port: Annotated[int, Meta(ge=0, le=65_535, description="the portal's /metrics; 0 is none")] = 0
 
     def database(self) -> dict[str, object]:
         """Django's DATABASES entry for the role of this process."""

@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -31,7 +32,7 @@ READY_TIMEOUT_S = 60
 
 
 def main() -> None:
-    VAR.mkdir(exist_ok=True)
+    (VAR / "static").mkdir(parents=True, exist_ok=True)
     environment = _environment()
     _machine_verify(environment)
     (VAR / "launcher.pid").write_text(str(os.getpid()))
@@ -46,7 +47,7 @@ def main() -> None:
         parts.keep_alive()
         code = _processes_run(environment)
     except KeyboardInterrupt:
-        code = 130
+        code = 0
     finally:
         parts.stop()
         (VAR / "launcher.pid").unlink(missing_ok=True)
@@ -75,7 +76,9 @@ def _environment() -> dict[str, str]:
         "DOOR_WORKERS": "2",
         "SPOOL_DIR": str(VAR / "spool"),
         "EMAIL_FOLDER": str(VAR / "mail"),
+        "LOG_FORMAT": "console",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         "DJANGO_SETTINGS_MODULE": "config.settings.dev",
     }
     paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
@@ -125,7 +128,8 @@ def _processes_run(environment: dict[str, str]) -> int:
         manager.add_process(name, f"exec {_with_variables(command)}", env=environment, cwd=str(ROOT))
     threading.Thread(target=_banner_when_ready, daemon=True).start()
     manager.loop()
-    return int(manager.returncode or 0)
+    asked_to_stop = {128 + signal.SIGINT, 128 + signal.SIGTERM}
+    return 0 if manager.returncode in asked_to_stop else int(manager.returncode or 0)
 
 
 def _with_variables(command: str) -> str:

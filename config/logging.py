@@ -1,6 +1,5 @@
-"""One readable line an event at a terminal, one JSON object elsewhere. Secrets are taken out by name."""
+"""One JSON object an event, or one readable line. Secrets are taken out by name."""
 
-import sys
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -16,8 +15,8 @@ def secrets_redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) 
     return event
 
 
-def logging_config(level: str) -> dict[str, Any]:
-    """Configures structlog and returns Django's LOGGING."""
+def logging_config(level: str, layout: str) -> dict[str, Any]:
+    """Layout is json or console. Configures structlog and returns Django's LOGGING."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -34,8 +33,9 @@ def logging_config(level: str) -> dict[str, Any]:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    terminal = sys.stderr.isatty()
-    renderer: Any = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+    renderer: Any = structlog.processors.JSONRenderer()
+    if layout == "console":
+        renderer = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
     return {
         "version": 1,
         "disable_existing_loggers": False,

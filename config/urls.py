@@ -17,5 +17,4 @@ urlpatterns = [
     path("", include("apps.plans.urls")),
     path("", include("apps.apikeys.urls")),
     path("", include("apps.limits.urls")),
-    path("", include("django_prometheus.urls")),
 ]
