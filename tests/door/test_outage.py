@@ -6,6 +6,7 @@ import time
 import pytest
 
 from ratelimiter.engine.rules import FailurePolicy
+from ratelimiter.events.spool import spool_read
 from tests.door.rig import Reader, check_bytes, rule, wait_until
 
 WIDE_MS = 34_560_000_000
@@ -42,8 +43,8 @@ class Stream:
         goal = len(self.answers) + count
         wait_until(lambda: len(self.answers) >= goal)
 
-    def slowest_ms(self):
-        return max(seconds for _, _, seconds in self.answers) * 1_000
+    def slow(self, *, over_ms):
+        return sum(seconds * 1_000 > over_ms for _, _, seconds in self.answers)
 
 
 def one_key_per_policy(house):
@@ -65,8 +66,12 @@ def test_while_redis_is_away_every_answer_follows_its_policy_within_100_ms(start
         for stream in streams.values():
             stream.wait_for(150)
         seen = {policy: stream.answers[-100:] for policy, stream in streams.items()}
+    # The door's own clock is the one that counts: a busy machine delays the client of this test, too.
+    events = [event for _, group in spool_read(house.door.spool) for event in group.events]
+    assert len(events) >= 3 * 180
+    assert max(event.latency_us for event in events) <= 100_000
     for stream in streams.values():
-        assert stream.slowest_ms() <= 100
+        assert stream.slow(over_ms=100) <= len(stream.answers) // 50
         assert {status for status, _, _ in stream.answers} <= {200, 429}
     for policy, (status, reason) in {
         FailurePolicy.LOCAL: (200, "ok"),
