@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+# Before `config` is imported: its Celery app would name the settings of `make run`, and pytest-django would follow.
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.test")
+
 from config.embedded import Parts
 
 _STARTED = pytest.StashKey[tuple[Parts, Path]]()
