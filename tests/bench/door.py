@@ -73,8 +73,8 @@ def print_fairness(keyring, door, seconds):
     loud = load.open_loop(door.port, single, connections=CONNECTIONS, rate=2_000, seconds=seconds)
     batches = beside()
     print(
-        f"fairness: p99 of single checks {quiet.quantile_ms(0.99):.2f} ms alone, {loud.quantile_ms(0.99):.2f} ms beside "
-        f"{batches_a_second:.0f} batches/s of 100 checks x 10 rules (each {batches.quantile_ms(0.5):.1f} ms)"
+        f"fairness: p99 of single checks {quiet.quantile_ms(0.99):.2f} ms alone, {loud.quantile_ms(0.99):.2f} ms "
+        f"beside {batches_a_second:.0f} batches/s of 100 checks x 10 rules (each {batches.quantile_ms(0.5):.1f} ms)"
     )
 
 
