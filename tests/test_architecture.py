@@ -33,16 +33,17 @@ def test_every_app_is_built_in_floors_and_keeps_its_private_parts():
             assert private["allowed_importers"].split() == [f"apps.{app}", "config"]
 
 
+def too_long(path):
+    text = path.read_text()
+    if text.count("\n") > 400:
+        yield str(path.relative_to(ROOT))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno - node.lineno >= 60:
+            yield f"{path.relative_to(ROOT)}:{node.name}"
+
+
 def test_files_and_functions_fit_on_a_screen():
-    too_long = []
-    for path in SOURCES:
-        text = path.read_text()
-        if text.count("\n") > 400:
-            too_long.append(str(path.relative_to(ROOT)))
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno - node.lineno >= 60:
-                too_long.append(f"{path.relative_to(ROOT)}:{node.name}")
-    assert too_long == []
+    assert [name for path in SOURCES for name in too_long(path)] == []
 
 
 def test_work_is_handed_to_celery_in_one_place_only():

@@ -1,4 +1,4 @@
-"""This process's way to the counters' Redis, for pages and publishing; the check path has a client of its own."""
+"""The process's way to the counters' Redis, for pages and publishing; the check path has a client of its own."""
 
 from functools import cache
 

@@ -13,7 +13,7 @@ DEBUG = env.debug
 ALLOWED_HOSTS = [host.strip() for host in env.allowed_hosts.split(",")]
 PORTAL_URL = env.portal_url.rstrip("/")
 CHECK_URL = env.check_url
-EXAMPLE_KEY = env.example_key
+EXAMPLE_KEY: str = env.example_key
 DRF_CHECK_URL = f"{PORTAL_URL}/api/v1/check"
 CSRF_TRUSTED_ORIGINS = [PORTAL_URL]
 
