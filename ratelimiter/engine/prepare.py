@@ -16,6 +16,7 @@ from ratelimiter.engine.rules import RuleMode
 MODES = {"consume": 0, "peek": 1, "report": 2}
 VALUES_PER_RULE = 4
 FALLBACK_RETRY_MS = 1_000
+ALLOWED_WITHOUT_RULES = (1,)  # what the script would reply on a check that met no rule; no store need be asked
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[int])

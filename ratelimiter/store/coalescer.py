@@ -19,7 +19,7 @@ from ratelimiter.engine.clock import monotonic_ms, unix_ms
 from ratelimiter.engine.decision import Decision
 from ratelimiter.engine.errors import CallLate, StoreFailed
 from ratelimiter.engine.failure import Breaker
-from ratelimiter.engine.prepare import Call, Prepared, encode, interpret, reply_decode
+from ratelimiter.engine.prepare import ALLOWED_WITHOUT_RULES, Call, Prepared, encode, interpret, reply_decode
 from ratelimiter.store.connection import Link
 from ratelimiter.store.fallback import Fallback
 
@@ -31,8 +31,6 @@ MAX_QUEUED = 20_000
 
 Decided = Callable[[Decision], None]
 Entry = tuple[Prepared, Decided, int]  # the check, who wants to know, when it came (monotonic ms)
-
-_ALLOWED_WITHOUT_RULES = [1]
 
 _log = logging.getLogger("ratelimiter.store")
 
@@ -60,7 +58,7 @@ class Coalescer:
     def submit(self, prepared: Prepared, decided: Decided) -> None:
         count = len(prepared.rules)
         if not count:
-            decided(interpret(prepared, _ALLOWED_WITHOUT_RULES, 0))
+            decided(interpret(prepared, ALLOWED_WITHOUT_RULES, 0))
             return
         now_ms = monotonic_ms()
         if not self._link.is_up or not self._breaker.admits(now_ms) or self._queued >= MAX_QUEUED:

@@ -16,7 +16,7 @@ from ratelimiter.engine.clock import StoreClock, monotonic_ms, unix_ms
 from ratelimiter.engine.decision import Decision
 from ratelimiter.engine.errors import CallLate, StoreFailed
 from ratelimiter.engine.failure import Breaker
-from ratelimiter.engine.prepare import Call, Prepared, encode, interpret, reply_decode
+from ratelimiter.engine.prepare import ALLOWED_WITHOUT_RULES, Call, Prepared, encode, interpret, reply_decode
 from ratelimiter.engine.scripts import check_script
 from ratelimiter.store.fallback import Fallback
 
@@ -45,6 +45,8 @@ class SyncStore:
         self._clock = StoreClock()
 
     def decide(self, prepared: Prepared) -> Decision:
+        if not prepared.rules:
+            return interpret(prepared, ALLOWED_WITHOUT_RULES, 0)
         with self._lock:
             admitted = self._breaker.admits(monotonic_ms())
         if admitted:
