@@ -139,7 +139,8 @@ PROBLEMS = [
 def test_a_problem_is_reported_with_file_and_line_and_nothing_is_applied(alice, apply, tmp_path, text, expected):
     with pytest.raises(CommandError) as refusal:
         apply(text)
-    reported = str(refusal.value).splitlines()
+    first, *reported = str(refusal.value).splitlines()
+    assert first == "nothing was applied"
     assert len(reported) == len(expected)
     for line, (number, message) in zip(reported, expected, strict=True):
         assert line.startswith(f"{tmp_path / 'rules.yaml'}:{number}: {message}")

@@ -29,7 +29,8 @@ class Command(BaseCommand):
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"{file} cannot be read: {error}") from None
         except RulesFileInvalid as error:
-            raise CommandError("\n".join(f"{file}:{p.line}: {p.message}" for p in error.problems)) from None
+            lines = [f"{file}:{problem.line}: {problem.message}" for problem in error.problems]
+            raise CommandError("\n".join(["nothing was applied", *lines])) from None
         except ApplicationError as error:
             raise CommandError(error.detail) from None
         if options["json"]:
