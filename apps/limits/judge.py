@@ -20,7 +20,7 @@ from ratelimiter.engine.wire.decode import check_decode
 from ratelimiter.engine.wire.render import Answer, decision_render
 from ratelimiter.events.schema import event_from
 from ratelimiter.events.spool import Spool
-from ratelimiter.snapshot.credentials import key_from_headers, permission_verify
+from ratelimiter.snapshot.credentials import credential_choose, credential_key, permission_verify
 from ratelimiter.snapshot.keyring import Pepper
 from ratelimiter.snapshot.model import Identity
 from ratelimiter.store.live import LiveCounts
@@ -48,8 +48,8 @@ class Judge:
         started_ns = time.perf_counter_ns()
         if idempotency_key is not None:
             raise InvalidRequest("Idempotency-Key is not supported yet; send the check without it")
-        key = key_from_headers(authorization=authorization, api_key=api_key)
-        identity, tenant = self._callers.resolve(key)
+        credential = credential_choose(authorization=authorization, api_key=api_key)
+        identity, tenant = self._callers.resolve(credential_key(credential))
         permission_verify(identity, suspended=tenant.suspended, now_ms=unix_ms())
         check = check_decode(body)
         decision = self._store.decide(prepare(tenant.rule_set, check, live=identity.live))

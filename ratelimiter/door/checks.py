@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from ratelimiter.door.auth import credential_parse, permission_verify, raw_credential
+from ratelimiter.door.auth import permission_verify, raw_credential
 from ratelimiter.door.exchange import Exchange
 from ratelimiter.door.metrics import Tally
 from ratelimiter.door.outbox import Outbox
@@ -23,6 +23,7 @@ from ratelimiter.engine.wire.decode import check_decode
 from ratelimiter.engine.wire.render import Answer, decision_render, error_render
 from ratelimiter.events.schema import event_from
 from ratelimiter.snapshot.callers import Caller, Callers
+from ratelimiter.snapshot.credentials import NO_RULES_YET, credential_key
 from ratelimiter.store.coalescer import Coalescer, Decided
 from ratelimiter.store.live import LiveCounts
 
@@ -63,7 +64,7 @@ class Checks:
             raw = raw_credential(exchange)
             caller = self._callers.get(raw)
             if caller is None:
-                key = credential_parse(raw).key
+                key = credential_key(raw)
                 self._callers.resolve(raw, key, partial(self._resolved, exchange, judge))
                 return
         except EngineError as error:
@@ -75,7 +76,7 @@ class Checks:
         """Returns how many rules the check met. Raises EngineError; then `decided` is not called."""
         rule_set = caller.state.rule_set
         if rule_set is None:
-            raise Unavailable("this tenant's rules are not loaded yet")
+            raise Unavailable(NO_RULES_YET)
         prepared = prepare(rule_set, check, live=caller.live)
         self._coalescer.submit(prepared, decided)
         return len(prepared.rules)

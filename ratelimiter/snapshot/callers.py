@@ -17,6 +17,7 @@ import msgspec
 
 from ratelimiter.engine import keys
 from ratelimiter.engine.errors import EngineError, Unauthenticated, Unavailable
+from ratelimiter.snapshot.credentials import NOT_YET, UNKNOWN
 from ratelimiter.snapshot.keyring import Pepper, key_digest
 from ratelimiter.snapshot.model import Identity, Scope, identity_decode
 from ratelimiter.snapshot.source import Source
@@ -26,9 +27,6 @@ MAX_CALLERS = 100_000
 MAX_UNKNOWN = 50_000
 MAX_LOOKUPS = 1_000
 UNKNOWN_FOR_S = 5.0
-
-UNKNOWN = "the API key is unknown or revoked"
-NOT_YET = "API keys cannot be judged right now; try again"
 
 _log = logging.getLogger("ratelimiter.snapshot")
 

@@ -14,6 +14,7 @@ import msgspec
 from ratelimiter.engine import keys
 from ratelimiter.engine.errors import Unavailable
 from ratelimiter.engine.matching import RuleSet
+from ratelimiter.snapshot.credentials import NO_RULES_YET
 from ratelimiter.snapshot.model import snapshot_decode
 from ratelimiter.snapshot.source import Source
 
@@ -103,7 +104,7 @@ class Tenants:
         failed = isinstance(blob, Exception) or isinstance(mark, Exception)
         if not failed and blob is not None and self._install(state, blob):
             state.mark = mark
-        state.finish(None if state.rule_set is not None else Unavailable("this tenant's rules are not loaded yet"))
+        state.finish(None if state.rule_set is not None else Unavailable(NO_RULES_YET))
 
     def _install(self, state: TenantState, blob: bytes) -> bool:
         try:
