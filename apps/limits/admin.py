@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.postgres.forms import SimpleArrayField
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
@@ -12,7 +13,7 @@ from apps.core.errors import Invalid
 from apps.core.forms import errors_take
 from apps.limits.models import Rule
 from apps.limits.services import rule_create, rule_delete, rule_update
-from apps.limits.specs import RuleSpec, spec_verify
+from apps.limits.specs import RuleSpec, spec_verify, window_words
 from apps.plans.selectors import PlanForbids, entitlements_of, rule_type_require
 from apps.tenants.staff import ScopedAdmin
 from ratelimiter.engine.rules import Algorithm, FailurePolicy, RuleMode, RuleType
@@ -36,6 +37,10 @@ class RuleAdminForm(forms.ModelForm):  # type: ignore[type-arg]
     algorithm = forms.ChoiceField(choices=_choices(Algorithm))
     mode = forms.ChoiceField(choices=_choices(RuleMode))
     on_failure = forms.ChoiceField(choices=_choices(FailurePolicy))
+    match = forms.JSONField(required=False, initial=dict, help_text="routes, ips, users, attributes")
+    key = SimpleArrayField(
+        forms.CharField(max_length=80), required=False, help_text="Of custom rules; comma-separated."
+    )
 
     class Meta:
         model = Rule
@@ -57,7 +62,7 @@ class RuleAdminForm(forms.ModelForm):  # type: ignore[type-arg]
         """The specification has said it already, in words."""
 
     def spec(self) -> RuleSpec:
-        data = dict(self.cleaned_data)
+        data = dict(self.cleaned_data) | {"match": self.cleaned_data["match"] or {}}
         key = tuple(data.pop("key") or ())
         return RuleSpec(**data, key=key if data["type"] == "custom" else None)
 
@@ -73,10 +78,14 @@ class RuleAdminForm(forms.ModelForm):  # type: ignore[type-arg]
 class RuleAdmin(ScopedAdmin, ModelAdmin):  # type: ignore[misc]
     form = RuleAdminForm
     fields = _FIELDS
-    list_display = ("name", "namespace", "type", "limit", "window_ms", "algorithm", "mode", "enabled", "priority")
+    list_display = ("name", "namespace", "type", "limit", "window", "algorithm", "mode", "enabled", "priority")
     list_filter = ("type", "mode", "enabled")
     search_fields = ("name", "namespace")
     ordering = ("namespace", "-priority", "id")
+
+    @admin.display(description="Window", ordering="window_ms")
+    def window(self, rule: Rule) -> str:
+        return window_words(rule.window_ms)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002
         tenant_id = self.tenant_of(request).id

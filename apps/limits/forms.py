@@ -13,10 +13,10 @@ from apps.limits.specs import RuleSpec, spec_verify
 
 TYPE_WORDS = {
     "global": "everyone together",
-    "ip": "IP address",
-    "route": "route",
-    "user": "user",
-    "custom": "combination of…",
+    "ip": "each IP address",
+    "route": "each route",
+    "user": "each user",
+    "custom": "each combination of…",
 }
 _UNIT_MS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
 STAND_INS: dict[str, Any] = {
@@ -76,7 +76,7 @@ class AttributesField(LinesField):
 
 class RuleForm(forms.Form):
     name = forms.CharField(max_length=64, label="Name", help_text="Stands in headers and answers: a-z, 0-9, - and _.")
-    type = forms.ChoiceField(choices=list(TYPE_WORDS.items()), label="Count for each", widget=LockedSelect)
+    type = forms.ChoiceField(choices=list(TYPE_WORDS.items()), label="Counted for", widget=LockedSelect)
     key = forms.CharField(
         required=False,
         label="Count each combination of",
@@ -124,6 +124,8 @@ class RuleForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Says everything at once: what cannot be read, and what can be read but cannot be a rule."""
         unread = set(self.errors)
+        if unread & {"limit", "window_count", "window_unit", "algorithm"}:
+            unread.add("burst")  # nobody can say whether it fits
         try:
             spec_verify(self.spec())
         except Invalid as error:

@@ -29,6 +29,12 @@ def staff_tenant(request: HttpRequest) -> TenantInfo | None:
         return None
 
 
+def staff_badge(request: HttpRequest) -> list[str] | None:
+    """Unfold's ENVIRONMENT: stands on every staff page, so that nobody forgets whose rows these are."""
+    tenant = staff_tenant(request) if request.user.is_authenticated else None
+    return [f"tenant {tenant.slug}", "warning"] if tenant else None
+
+
 class ScopedAdmin(ModelAdmin):  # type: ignore[type-arg]
     """Mixed in before unfold's ModelAdmin. `self.tenant_of(request)` is the picked tenant inside every view."""
 

@@ -7,9 +7,12 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
+
+from ratelimiter.snapshot.keyring import key_generate
 
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
@@ -58,8 +61,8 @@ class Service:
             queues = ("--queues", "default,publish", "--pool", "solo")
             self._start("worker", "celery", "--app", "config", "worker", *queues)
             self._start("beat", "celery", "--app", "config", "beat", "--schedule", str(self._folder / "beat"))
-            _wait_until_up(f"{self.portal_url}/pricing", self._folder)
-            _wait_until_up(self.check_url.replace("/v1/check", "/healthz"), self._folder)
+            _wait_until(lambda: _status(f"{self.portal_url}/pricing") == 200, "the portal", self._folder)
+            _wait_until(self._door_knows_its_keys, "the door", self._folder)
         except BaseException:
             self._stack.close()
             raise
@@ -75,6 +78,11 @@ class Service:
         )  # fmt: skip
         assert done.returncode == 0, f"manage.py {' '.join(command)} failed: {done.stdout}{done.stderr}"
         return done.stdout
+
+    def _door_knows_its_keys(self) -> bool:
+        """Until the first sweep it answers 503; then a key that nobody has is refused."""
+        authorization = {"Authorization": f"Bearer {key_generate(live=False)}"}
+        return _status(urllib.request.Request(self.check_url, b"{}", authorization)) == 401
 
     def _start(self, name: str, *command: str) -> None:
         log = self._stack.enter_context((self._folder / f"{name}.log").open("wb"))
@@ -94,18 +102,24 @@ def _end(process: subprocess.Popen) -> None:
         process.wait()
 
 
-def _wait_until_up(url: str, folder: Path) -> None:
+def _wait_until(condition, what: str, folder: Path) -> None:
     deadline = time.monotonic() + READY_S
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                assert answer.status == 200
-                return
-        except (OSError, http.client.HTTPException) as error:
-            if time.monotonic() > deadline:
-                logs = "\n".join(f"{log.name}: {log.read_text()[-800:]}" for log in sorted(folder.glob("*.log")))
-                raise AssertionError(f"{url} does not answer; {logs}") from error
-            time.sleep(0.2)
+    while not condition():
+        if time.monotonic() > deadline:
+            logs = "\n".join(f"{log.name}: {log.read_text()[-800:]}" for log in sorted(folder.glob("*.log")))
+            raise AssertionError(f"{what} is not ready after {READY_S} s; {logs}")
+        time.sleep(0.2)
+
+
+def _status(request) -> int:
+    """0 while nobody answers."""
+    try:
+        with urllib.request.urlopen(request, timeout=2) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except (OSError, http.client.HTTPException):
+        return 0
 
 
 def _free_port() -> int:

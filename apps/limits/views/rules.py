@@ -174,7 +174,7 @@ def _editor(request: TenantRequest, form: RuleForm, held: RuleInfo | None) -> Ht
         ],
         "sentence_fields": [form[name] for name in SENTENCE_FIELDS],
         "has_conditions": any(form[name].value() or form[name].errors for name in CONDITION_FIELDS),
-        "locked": sorted(set(widget.locked.values())) if isinstance(widget, LockedSelect) else [],
+        "locked": list(dict.fromkeys(widget.locked.values())) if isinstance(widget, LockedSelect) else [],
         "doors": live_doors(request.tenant.id),
     }
     return render(request, "rules/editor.html", context, status=422 if form.errors else 200)

@@ -1,0 +1,86 @@
+"""Every page of the workspace: who gets in. A page that is missing from the table fails the first test."""
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+# name -> (methods, roles that may)
+EVERYBODY = {"owner", "admin", "developer", "billing", "viewer"}
+EDITORS = {"owner", "admin", "developer"}
+MANAGERS = {"owner", "admin"}
+PAGES = {
+    "limits:overview": ("get", EVERYBODY),
+    "limits:onboarding": ("get", EVERYBODY),
+    "limits:rules": ("get", EVERYBODY),
+    "limits:rules_live": ("get", EVERYBODY),
+    "limits:rule_create": ("get", EDITORS),
+    "limits:rule_preview": ("post", EDITORS),
+    "limits:rule": ("get", EVERYBODY),
+    "limits:rule_mode": ("post", EDITORS),
+    "limits:rule_enabled": ("post", EDITORS),
+    "limits:rule_delete": ("get", EDITORS),
+    "apikeys:keys": ("get", EVERYBODY),
+    "apikeys:create": ("get", EDITORS),
+    "apikeys:made": ("get", EDITORS),
+    "apikeys:rotate": ("get", EDITORS),
+    "apikeys:revoke": ("get", EDITORS),
+    "tenants:team": ("get", EVERYBODY),
+    "tenants:settings": ("get", MANAGERS),
+}
+RULE_PAGES = ("limits:rule", "limits:rule_mode", "limits:rule_enabled", "limits:rule_delete")
+KEY_PAGES = ("apikeys:made", "apikeys:rotate", "apikeys:revoke")
+FILLED = {"limits:rule_mode": {"mode": "shadow"}, "limits:rule_enabled": {"enabled": "on"}}
+
+
+def url_of(name, slug, rule, key):
+    numbers = {}
+    if name in RULE_PAGES:
+        numbers = {"rule_id": rule.id}
+    if name in KEY_PAGES:
+        numbers = {"key_id": key.id}
+    return reverse(name, kwargs={"slug": slug, **numbers})
+
+
+def visit(client, name, slug, rule, key):
+    method, _ = PAGES[name]
+    return getattr(client, method)(url_of(name, slug, rule, key), FILLED.get(name, {}))
+
+
+def _names(resolver, namespace=""):
+    for entry in resolver.url_patterns:
+        if isinstance(entry, URLResolver):
+            yield from _names(entry, f"{entry.namespace}:" if entry.namespace else namespace)
+        elif isinstance(entry, URLPattern) and str(entry.pattern).startswith("t/<slug:slug>/"):
+            yield f"{namespace}{entry.name}"
+
+
+def test_the_table_knows_every_page_of_the_workspace():
+    assert set(_names(get_resolver())) == set(PAGES)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_an_anonymous_visitor_is_led_to_the_login(name, anonymous, alice, rule, key):
+    answer = visit(anonymous, name, alice.slug, rule, key)
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/accounts/login/")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_stranger_finds_nothing(name, bobs, alice, rule, key):
+    assert visit(bobs, name, alice.slug, rule, key).status_code == 404
+
+
+@pytest.mark.parametrize("name", [*RULE_PAGES, *KEY_PAGES])
+def test_another_tenants_ids_are_not_found_under_ones_own_slug(name, bobs, bob, rule, key):
+    assert visit(bobs, name, bob.slug, rule, key).status_code == 404
+
+
+@pytest.mark.parametrize("role", sorted(EVERYBODY))
+def test_a_role_opens_what_its_permissions_say_and_nothing_else(role, as_role, alice, rule, key):
+    client = as_role(role)
+    answers = {name: visit(client, name, alice.slug, rule, key).status_code for name in PAGES}
+    assert {name for name, status in answers.items() if status in (200, 302)} == {
+        name for name, (_, roles) in PAGES.items() if role in roles
+    }
+    assert {name for name, status in answers.items() if status == 403} == {
+        name for name, (_, roles) in PAGES.items() if role not in roles
+    }

@@ -1,0 +1,142 @@
+"""Staff's admin: nothing of a cell's rows without a picked tenant, and everything through the services."""
+
+import pytest
+from django.urls import reverse
+
+from apps.core.scope import tenant_scope
+from apps.limits.selectors import rules_of
+from apps.tenants.models import Membership, Tenant
+from apps.tenants.services import user_create
+from tests.factories import PASSWORD, key_make, rule_make
+from tests.portal.conftest import Browser
+
+RULE = {
+    "name": "by-staff", "namespace": "default", "type": "ip", "match": "{}", "key": "", "algorithm": "sliding_window",
+    "limit": "10", "window_ms": "60000", "burst": "0", "mode": "enforce", "on_failure": "local", "priority": "0",
+    "enabled": "on", "ipv6_prefix": "64",
+}  # fmt: skip
+
+
+@pytest.fixture
+def staff(db):
+    user_create(email="staff@example.com", password=PASSWORD, is_staff=True)
+    return Browser().into("staff@example.com")
+
+
+@pytest.fixture
+def inside(staff, alice):
+    """Staff who have opened Alice's tenant."""
+    answer = _act(staff, "tenants_tenant", "open_scope", alice.tenant_id)
+    assert answer["Location"] == reverse("admin:limits_rule_changelist")
+    return staff
+
+
+def _act(client, model, action, *ids):
+    return client.post(reverse(f"admin:{model}_changelist"), {"action": action, "_selected_action": ids})
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["tenants_tenant", "tenants_user", "tenants_membership", "tenants_cell", "plans_plan", "plans_tenantplan"],
+)
+def test_a_list_of_the_shared_schema_opens(model, staff, alice):
+    assert staff.get(reverse(f"admin:{model}_changelist")).status_code == 200
+
+
+@pytest.mark.parametrize("model", ["limits_rule", "apikeys_apikey"])
+def test_rows_of_a_cell_ask_for_a_tenant_first(model, staff, alice):
+    answer = staff.get(reverse(f"admin:{model}_changelist"))
+    assert answer["Location"] == reverse("admin:tenants_tenant_changelist")
+
+
+@pytest.mark.parametrize("model", ["limits_rule", "apikeys_apikey", "tenants_tenant"])
+def test_members_are_no_staff(model, alices):
+    assert "/staff/login/" in alices.get(reverse(f"admin:{model}_changelist"))["Location"]
+
+
+def test_tenants_are_found_by_name_slug_and_member(staff, alice, bob):
+    for words in ("Alic", "alice", "alice@example.com"):
+        page = staff.get(reverse("admin:tenants_tenant_changelist"), {"q": words}).content.decode()
+        assert alice.slug in page
+        assert ">bob<" not in page
+
+
+def test_only_the_picked_tenants_rules_are_there(inside, alice, bob):
+    rule_make(alice.tenant_id, name="hers")
+    other = rule_make(bob.tenant_id, name="his")
+    page = inside.get(reverse("admin:limits_rule_changelist")).content.decode()
+    assert "hers" in page
+    assert ">his<" not in page
+    assert f"tenant {alice.slug}" in page
+    assert inside.get(reverse("admin:limits_rule_change", args=[other.id])).status_code == 302
+
+
+def test_a_rule_is_made_changed_and_deleted_through_the_services(inside, alice, counters):
+    revision = Tenant.objects.get(id=alice.tenant_id).revision
+    assert inside.post(reverse("admin:limits_rule_add"), RULE).status_code == 302
+    with tenant_scope(alice.tenant_id):
+        (rule,) = rules_of(alice.tenant_id)
+    assert (rule.name, rule.key) == ("by-staff", ("ip",))
+    inside.post(reverse("admin:limits_rule_change", args=[rule.id]), RULE | {"limit": "20", "key": "ip"})
+    with tenant_scope(alice.tenant_id):
+        assert rules_of(alice.tenant_id)[0].limit == 20
+    inside.post(reverse("admin:limits_rule_delete", args=[rule.id]), {"post": "yes"})
+    with tenant_scope(alice.tenant_id):
+        assert rules_of(alice.tenant_id) == []
+    assert Tenant.objects.get(id=alice.tenant_id).revision == revision + 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"name": "By Staff"}, "a-z"),
+        ({"name": "taken"}, "has a rule of that name"),
+        ({"limit": "0"}, "between 1 and"),
+        ({"window_ms": "1500"}, "whole seconds"),
+        ({"match": '{"routes": ["chat"]}'}, "is not a route"),
+    ],
+)
+def test_a_wrong_rule_is_refused_on_the_page(wrong, words, inside, alice, counters):
+    rule_make(alice.tenant_id, name="taken")
+    answer = inside.post(reverse("admin:limits_rule_add"), RULE | wrong)
+    assert answer.status_code == 200
+    assert words in answer.content.decode()
+    with tenant_scope(alice.tenant_id):
+        assert len(rules_of(alice.tenant_id)) == 1
+
+
+def test_keys_show_no_secret_and_can_be_revoked(inside, alice, counters):
+    issued = key_make(alice.tenant_id)
+    page = inside.get(reverse("admin:apikeys_apikey_change", args=[issued.key.id])).content.decode()
+    assert issued.key.last_four in page
+    assert issued.secret not in page
+    assert "digest" not in page.lower()
+    _act(inside, "apikeys_apikey", "revoke", issued.key.id)
+    from apps.apikeys.selectors import key_get
+
+    with tenant_scope(alice.tenant_id):
+        assert key_get(tenant_id=alice.tenant_id, key_id=issued.key.id).revoked_at is not None
+
+
+def test_a_suspension_is_published_and_lifted(staff, alice, counters):
+    _act(staff, "tenants_tenant", "suspend", alice.tenant_id)
+    assert Tenant.objects.get(id=alice.tenant_id).suspended_at is not None
+    _act(staff, "tenants_tenant", "resume", alice.tenant_id)
+    assert Tenant.objects.get(id=alice.tenant_id).suspended_at is None
+
+
+def test_the_last_owner_stays(staff, alice):
+    membership = Membership.objects.get(tenant_id=alice.tenant_id)
+    answer = staff.post(
+        reverse("admin:tenants_membership_change", args=[membership.id]), {"role": "viewer"}, follow=True
+    )
+    assert "keeps at least one owner" in answer.content.decode()
+    assert Membership.objects.get(id=membership.id).role == "owner"
+
+
+def test_a_tenants_plan_is_set(staff, alice):
+    answer = staff.post(reverse("admin:plans_tenantplan_change", args=[alice.tenant_id]), {"plan": "enterprise"})
+    assert answer.status_code == 302
+    from apps.plans.selectors import plan_of
+
+    assert plan_of(alice.tenant_id).code == "enterprise"
