@@ -8,7 +8,7 @@ data: until then doors answer 503 to keys they do not know, never 401.
 A scope is open only while the rules are read, never while Redis is spoken to.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,7 +21,7 @@ from apps.core.counters import counters
 from apps.core.errors import NotFound
 from apps.core.scope import TenantUnknown, tenant_scope
 from apps.limits.selectors import RuleInfo, rules_of
-from apps.tenants.selectors import KeyEntry, key_entries, key_entry_get, tenant_get, tenants_published
+from apps.tenants.selectors import KeyEntry, digests_known, key_entries, key_entry_get, tenant_get, tenants_published
 from ratelimiter.engine import rules as engine
 from ratelimiter.snapshot.model import Identity, TenantSnapshot
 from ratelimiter.snapshot.publish import Publisher
@@ -105,6 +105,7 @@ def sweep(*, now: datetime) -> Swept | None:
 def _sweep(publisher: Publisher, now: datetime) -> Swept:
     epoch = publisher.epoch_ensure()
     keys = sum(_keys_repair(publisher, page, now) for page in key_entries(page=PAGE))
+    keys += sum(_surplus_withdraw(publisher, page) for page in publisher.digests_held())
     if not publisher.keyring_is_complete():
         publisher.keyring_mark_complete(epoch)
     return Swept(_snapshots_repair(publisher), keys)
@@ -119,6 +120,14 @@ def _keys_repair(publisher: Publisher, entries: Iterable[KeyEntry], now: datetim
         identity = None if entry is None else _identity(entry, now)
         publisher.key_publish(digest, identity, tenant=by_digest[digest].tenant_id)
     return len(differing)
+
+
+def _surplus_withdraw(publisher: Publisher, held: Mapping[str, int]) -> int:
+    """A key that PostgreSQL does not know, because its tenant was deleted or a backup restored, must not work."""
+    surplus = held.keys() - digests_known(held)
+    for digest in surplus:
+        publisher.key_publish(digest, None, tenant=held[digest])
+    return len(surplus)
 
 
 def _snapshots_repair(publisher: Publisher) -> int:

@@ -132,6 +132,11 @@ def key_entry_by_digest(digests: Iterable[str]) -> KeyEntry | None:
     return None if row is None else _key_entry(row)
 
 
+def digests_known(digests: Iterable[str]) -> set[str]:
+    """Those of the digests that are in the index, whatever became of their keys."""
+    return set(KeyIndex.objects.filter(digest__in=list(digests)).values_list("digest", flat=True))
+
+
 def cells_with_room() -> int:
     """Open cells that could take another tenant."""
     return sum(1 for cell in Cell.objects.filter(is_open=True) if cell.tenant_count < cell.capacity)

@@ -5,19 +5,25 @@ there is no epoch; the next publication starts a new one, and doors that see it 
 `keyring:complete` is set by the sweep only, after it has written every key of that epoch.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from secrets import token_hex
 from typing import cast
 
 from redis import Redis
 
 from ratelimiter.engine import keys
-from ratelimiter.snapshot.model import Identity, TenantSnapshot, identity_encode, snapshot_encode
+from ratelimiter.snapshot.model import (
+    Identity,
+    TenantSnapshot,
+    identity_decode,
+    identity_encode,
+    snapshot_encode,
+)
 
 MAX_CHANGES = 100_000  # entries kept in the stream; a door that is further behind starts afresh
 
-# KEYS epoch, sequence, changes, revisions, blob; ARGV new epoch, stream length, kind, tenant, digest, blob, revision
-# ('' keeps the field out). RETURN sequence of the entry, or -1 when Redis holds a newer revision of this tenant.
+# KEYS epoch, sequence, changes, revisions, blob, digests; ARGV new epoch, stream length, kind, tenant, digest, blob,
+# revision ('' keeps the field out). RETURN the entry's sequence, or -1 when Redis holds a newer revision.
 _PUBLISH = """
 local kind, tenant, digest, blob, revision = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 if kind == 'tenant' then
@@ -28,6 +34,7 @@ redis.call('SET', KEYS[1], ARGV[1], 'NX')
 local epoch = redis.call('GET', KEYS[1])
 local seq = redis.call('INCR', KEYS[2])
 if blob == '' then redis.call('DEL', KEYS[5]) else redis.call('SET', KEYS[5], blob) end
+if kind == 'key' then redis.call(blob == '' and 'SREM' or 'SADD', KEYS[6], digest) end
 if kind == 'tenant' then redis.call('HSET', KEYS[4], tenant, revision .. ':' .. seq) end
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[2], '*',
   'epoch', epoch, 'seq', seq, 'kind', kind, 'tenant', tenant, 'digest', digest)
@@ -62,6 +69,18 @@ class Publisher:
             for tenant, is_there in zip(tenants, present, strict=True)
             if is_there
         }
+
+    def digests_held(self) -> Iterator[dict[str, int]]:
+        """Pages of every digest that has an entry, with its tenant."""
+        cursor = 0
+        while True:
+            cursor, raw = cast("tuple[int, list[bytes]]", self._redis.sscan(keys.KEYRING_DIGESTS, cursor, count=1_000))
+            digests = [digest.decode() for digest in raw]
+            names = [keys.keyring_entry(digest) for digest in digests]
+            blobs = cast("list[bytes | None]", self._redis.mget(names)) if names else []
+            yield {digest: identity_decode(blob).tenant for digest, blob in zip(digests, blobs, strict=True) if blob}
+            if not cursor:
+                return
 
     def keys_differing(self, expected: Mapping[str, Identity | None]) -> list[str]:
         """The digests whose entry in Redis is not what it should be."""
@@ -106,5 +125,6 @@ class Publisher:
     def _publish(self, kind: str, tenant: int, digest: str, blob: bytes, blob_key: str, revision: int) -> int:
         touched = [
             keys.SNAPSHOT_EPOCH, keys.SNAPSHOT_SEQUENCE, keys.SNAPSHOT_CHANGES, keys.SNAPSHOT_REVISIONS, blob_key,
+            keys.KEYRING_DIGESTS,
         ]  # fmt: skip
         return int(self._script(touched, [token_hex(8), MAX_CHANGES, kind, tenant, digest, blob, revision]))

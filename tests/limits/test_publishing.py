@@ -151,6 +151,16 @@ def test_a_sweep_takes_back_a_redis_that_is_ahead_and_tenants_that_are_gone(alic
     assert counters.get(keys.snapshot(2**40)) is None
 
 
+def test_a_sweep_withdraws_keys_that_postgresql_does_not_know(alice, counters):
+    issued = key_make(alice.tenant_id)
+    publishing.sweep(now=timezone.now())
+    digest = digest_of(issued.key.id)
+    KeyIndex.objects.filter(digest=digest).delete()
+    assert publishing.sweep(now=timezone.now()).keys == 1
+    assert not counters.exists(keys.keyring_entry(digest))
+    assert publishing.sweep(now=timezone.now()).keys == 0
+
+
 def test_the_keyring_is_not_complete_before_a_sweep(alice, counters, published):
     with published():
         key_make(alice.tenant_id)
