@@ -27,7 +27,15 @@ app.conf.update(
     worker_hijack_root_logger=False,
     worker_send_task_events=False,
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"visibility_timeout": 600, "socket_timeout": 5, "socket_connect_timeout": 2},
+    broker_transport_options={
+        "visibility_timeout": 600,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        # A request whose task cannot be sent goes on soon: the sweep will find what was not done.
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_max": 0.1,
+    },
     beat_schedule_filename="var/celerybeat-schedule",
 )
 app.autodiscover_tasks()
