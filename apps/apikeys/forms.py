@@ -10,6 +10,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from apps.apikeys.models import SCOPES
+from apps.tenants.forms import PlainFields
 
 _SCOPE_WORDS = {
     "check": "check: ask whether a request may pass",
@@ -23,7 +24,7 @@ _OVERLAPS = (
 )  # fmt: skip
 
 
-class SignupForm(AccountSignupForm):  # type: ignore[misc]
+class SignupForm(PlainFields, AccountSignupForm):  # type: ignore[misc]
     """The user, the organisation and its first key appear together or not at all (see accounts.AccountAdapter)."""
 
     field_order = ["organisation", "email", "password1"]
@@ -35,10 +36,8 @@ class SignupForm(AccountSignupForm):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["email"].label = "E-mail"
+        self.fields["password1"].label = "Password"
         self.fields["password1"].help_text = "At least 10 characters, and not a common one."
-        for field in self.fields.values():
-            field.widget.attrs.pop("placeholder", None)
         self.fields["organisation"].widget.attrs["autocomplete"] = "organization"
 
     @transaction.atomic

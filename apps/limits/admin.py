@@ -8,6 +8,7 @@ from django.contrib.postgres.forms import SimpleArrayField
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from apps.core.errors import Invalid
 from apps.core.forms import errors_take
@@ -33,13 +34,18 @@ class RuleAdminForm(forms.ModelForm):  # type: ignore[type-arg]
 
     tenant_id: int
 
-    type = forms.ChoiceField(choices=_choices(RuleType))
-    algorithm = forms.ChoiceField(choices=_choices(Algorithm))
-    mode = forms.ChoiceField(choices=_choices(RuleMode))
-    on_failure = forms.ChoiceField(choices=_choices(FailurePolicy))
-    match = forms.JSONField(required=False, initial=dict, help_text="routes, ips, users, attributes")
+    type = forms.ChoiceField(choices=_choices(RuleType), widget=UnfoldAdminSelectWidget)
+    algorithm = forms.ChoiceField(choices=_choices(Algorithm), widget=UnfoldAdminSelectWidget)
+    mode = forms.ChoiceField(choices=_choices(RuleMode), widget=UnfoldAdminSelectWidget)
+    on_failure = forms.ChoiceField(choices=_choices(FailurePolicy), widget=UnfoldAdminSelectWidget)
+    match = forms.JSONField(
+        required=False, initial=dict, widget=UnfoldAdminTextareaWidget, help_text="routes, ips, users, attributes"
+    )
     key = SimpleArrayField(
-        forms.CharField(max_length=80), required=False, help_text="Of custom rules; comma-separated."
+        forms.CharField(max_length=80),
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Of custom rules; comma-separated.",
     )
 
     class Meta:

@@ -3,9 +3,17 @@
 from typing import Any
 from zoneinfo import available_timezones
 
-from allauth.account.forms import LoginForm as AccountLoginForm
+from allauth.account import forms as account_forms
 from django import forms
 from django.utils.functional import lazy
+
+_LABELS = {
+    "login": "E-mail",
+    "email": "E-mail",
+    "oldpassword": "Current password",
+    "password1": "New password",
+    "password2": "New password, again",
+}
 
 
 def _zones() -> list[tuple[str, str]]:
@@ -17,15 +25,42 @@ def _zones() -> list[tuple[str, str]]:
     ]
 
 
-class LoginForm(AccountLoginForm):  # type: ignore[misc]
-    """Labels stand above the fields, so nothing is repeated inside them."""
+class PlainFields:
+    """Mixed into allauth's forms: labels in our words above the fields, nothing repeated inside them."""
+
+    fields: dict[str, forms.Field]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["login"].label = "E-mail"
-        self.fields["password"].help_text = ""
-        for field in self.fields.values():
+        for name, field in self.fields.items():
             field.widget.attrs.pop("placeholder", None)
+            field.label = _LABELS.get(name, field.label)
+            if name in ("login", "password", "oldpassword"):
+                field.help_text = ""  # the page says where to go when it is forgotten
+
+
+class LoginForm(PlainFields, account_forms.LoginForm):  # type: ignore[misc]
+    pass
+
+
+class AddEmailForm(PlainFields, account_forms.AddEmailForm):  # type: ignore[misc]
+    pass
+
+
+class ResetPasswordForm(PlainFields, account_forms.ResetPasswordForm):  # type: ignore[misc]
+    pass
+
+
+class ResetPasswordKeyForm(PlainFields, account_forms.ResetPasswordKeyForm):  # type: ignore[misc]
+    pass
+
+
+class ChangePasswordForm(PlainFields, account_forms.ChangePasswordForm):  # type: ignore[misc]
+    pass
+
+
+class ReauthenticateForm(PlainFields, account_forms.ReauthenticateForm):  # type: ignore[misc]
+    pass
 
 
 class TenantForm(forms.Form):

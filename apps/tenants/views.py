@@ -22,7 +22,6 @@ _MAY_WORDS = {
     Permission.VIEW: "see rules, keys and numbers",
     Permission.RULES_EDIT: "change rules",
     Permission.KEYS_EDIT: "make, rotate and revoke keys",
-    Permission.MEMBERS_EDIT: "change the team",
     Permission.TENANT_EDIT: "change name and time zone",
 }
 

@@ -132,7 +132,15 @@ ACCOUNT_EMAIL_VERIFICATION = "optional"  # the first check should not wait for a
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_SESSION_REMEMBER = True
-ACCOUNT_FORMS = {"signup": "apps.apikeys.forms.SignupForm", "login": "apps.tenants.forms.LoginForm"}
+ACCOUNT_FORMS = {
+    "signup": "apps.apikeys.forms.SignupForm",
+    "login": "apps.tenants.forms.LoginForm",
+    "add_email": "apps.tenants.forms.AddEmailForm",
+    "reset_password": "apps.tenants.forms.ResetPasswordForm",
+    "reset_password_from_key": "apps.tenants.forms.ResetPasswordKeyForm",
+    "change_password": "apps.tenants.forms.ChangePasswordForm",
+    "reauthenticate": "apps.tenants.forms.ReauthenticateForm",
+}
 ACCOUNT_ADAPTER = "apps.apikeys.accounts.AccountAdapter"
 ACCOUNT_RATE_LIMITS: dict[str, str] | bool = {
     "login_failed": "10/m/ip,5/5m/key",
