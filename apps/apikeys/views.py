@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -126,7 +127,8 @@ def organisation_create(request: HttpRequest) -> HttpResponse:
     form = TenantForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            opened = organisation_open(user_id=request.user.id or 0, **form.cleaned_data)
+            with transaction.atomic():
+                opened = organisation_open(user_id=request.user.id or 0, **form.cleaned_data)
         except ApplicationError as error:
             errors_take(form, error)
         else:

@@ -22,6 +22,20 @@ def test_a_wrong_organisation_names_the_field_and_keeps_the_rest(alices):
     assert Tenant.objects.count() == 1
 
 
+def test_an_organisation_without_a_first_key_is_none(alices, monkeypatch, counters):
+    from apps.apikeys import services
+    from apps.core.errors import Conflict
+
+    def refuse(**_):
+        raise Conflict("no keys today")
+
+    monkeypatch.setattr(services, "key_create", refuse)
+    answer = alices.post("/organisations/new", {"name": "Second", "timezone": "UTC"})
+    assert answer.status_code == 422
+    assert "no keys today" in answer.content.decode()
+    assert Tenant.objects.count() == 1
+
+
 def test_the_switcher_lists_where_one_belongs_and_nothing_else(alices, alice, bob, counters):
     from apps.tenants.services import membership_put
 
