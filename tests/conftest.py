@@ -1,11 +1,25 @@
 """Fixtures for everything that has Django in it; the parts are started by tests.parts before settings are read."""
 
 import os
+from pathlib import Path
 
 import pytest
 from django.test import TransactionTestCase
 
 from tests import database
+
+
+SLOW_LAST = ("engine", "plans", "apikeys", "limits", "tenancy", "portal", "door", "browser")
+
+
+def pytest_collection_modifyitems(items):
+    """Fast ones first; the browser last, also because it leaves an event loop running in this thread."""
+
+    def rank(item):
+        area = item.path.relative_to(Path(__file__).parent).parts[0]
+        return SLOW_LAST.index(area) if area in SLOW_LAST else -1
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")

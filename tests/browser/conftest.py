@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.browser.rig import CHROMIUM, CHROMIUM_FLAGS, Service
 
@@ -14,14 +15,20 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason=f"needs {CHROMIUM} (Debian's package chromium)"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(tmp_path_factory):
-    """The whole service, on the parts of the test run but in their real database."""
+    """The whole service, on the parts of the test run but in their real database.
+
+    Its tenants have the numbers that other tests' tenants had, so what those left in Redis goes first.
+    """
+    for name in ("COUNTERS_URL", "BUS_URL"):
+        with redis.Redis.from_url(os.environ[name]) as client:
+            client.flushall()
     with Service(dict(os.environ), tmp_path_factory.mktemp("service")) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium():
     from playwright.sync_api import sync_playwright
 
