@@ -8,7 +8,6 @@ from django.test import TransactionTestCase
 
 from tests import database
 
-
 SLOW_LAST = ("engine", "plans", "apikeys", "limits", "tenancy", "portal", "door", "browser")
 
 

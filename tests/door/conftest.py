@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.door.rig import running
+from tests.door.rig import running, settle
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +31,7 @@ def start(tmp_path):
         context = running(tmp_path / str(len(contexts)), **options)
         contexts.append(context)
         valkey, keyring, door = context.__enter__()
-        return SimpleNamespace(valkey=valkey, keyring=keyring, door=door)
+        return SimpleNamespace(valkey=valkey, keyring=keyring, door=door, settle=lambda: settle(valkey, keyring))
 
     yield begin
     for context in contexts:

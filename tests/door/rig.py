@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import redis
 
 from ratelimiter.engine import keys
@@ -20,6 +21,7 @@ from ratelimiter.engine.rules import Rule, RuleType
 from ratelimiter.snapshot.keyring import Pepper, key_digest, key_generate
 from ratelimiter.snapshot.model import Identity, TenantSnapshot
 from ratelimiter.snapshot.publish import Publisher
+from ratelimiter.snapshot.watch import Heartbeat
 
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
@@ -86,6 +88,7 @@ class Keyring:
     def __init__(self, valkey: Valkey):
         self.valkey = valkey
         self.publisher = Publisher(valkey.client)
+        self.seq = 0  # of the last publication
         self._snapshots: dict[int, TenantSnapshot] = {}
         self._identities: dict[str, Identity] = {}
         self._tenants = iter(range(1, 1_000_000))
@@ -103,18 +106,20 @@ class Keyring:
         held = self._snapshots.get(tenant)
         revision = held.revision + 1 if held else 1
         self._snapshots[tenant] = TenantSnapshot(tenant, revision, rules, suspended)
-        return self.publisher.snapshot_publish(self._snapshots[tenant])
+        self.seq = self.publisher.snapshot_publish(self._snapshots[tenant])
+        return self.seq
 
     def key(self, tenant: int, *, live=True, scopes=("check",), expires_at_ms=0, pepper=PEPPER) -> str:
         key = key_generate(live=live)
         identity = Identity(tenant, len(self._identities) + 1, live, tuple(scopes), expires_at_ms)
         self._identities[key_digest(key, pepper)] = identity
-        self.publisher.key_publish(key_digest(key, pepper), identity, tenant=tenant)
+        self.seq = self.publisher.key_publish(key_digest(key, pepper), identity, tenant=tenant)
         return key
 
     def revoke(self, key: str, *, pepper=PEPPER) -> int:
         identity = self._identities.pop(key_digest(key, pepper))
-        return self.publisher.key_publish(key_digest(key, pepper), None, tenant=identity.tenant)
+        self.seq = self.publisher.key_publish(key_digest(key, pepper), None, tenant=identity.tenant)
+        return self.seq
 
     def republish(self):
         """What the sweep does after Redis lost its data."""
@@ -283,6 +288,18 @@ def running(folder: Path, **options) -> Iterator[tuple[Valkey, Keyring, DoorProc
             door.stop()
     finally:
         valkey.stop()
+
+
+def settle(valkey: Valkey, keyring: Keyring) -> None:
+    """Waits until every door has read all that was published: a key whose news was announced, but could not be read
+    before Redis went away, is rightly answered 503.
+    """
+
+    def has_read_all():
+        beats = [msgspec.msgpack.decode(blob, type=Heartbeat) for blob in heartbeats(valkey).values()]
+        return beats and all(beat.seq >= keyring.seq for beat in beats)
+
+    wait_until(has_read_all, what="the doors' reading")
 
 
 def heartbeats(valkey: Valkey) -> dict[bytes, bytes]:

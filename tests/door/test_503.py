@@ -16,6 +16,7 @@ def test_after_a_loss_known_keys_work_and_unknown_ones_are_not_judged(start):
     house = start()
     known, fresh = (house.keyring.key(house.keyring.tenant(rule(limit=10))) for _ in range(2))
     assert house.door.check(known).json["remaining"] == 9
+    house.settle()
     house.valkey.client.flushall()
     for _ in range(20):
         assert unavailable(house.door.check(fresh))
@@ -32,6 +33,7 @@ def test_a_key_revoked_while_the_data_was_lost_is_refused_once_the_keyring_is_co
     house = start()
     revoked, kept = (house.keyring.key(house.keyring.tenant(rule())) for _ in range(2))
     assert {house.door.check(key).status for key in (revoked, kept)} == {200}
+    house.settle()
     house.valkey.client.flushall()
     house.keyring.revoke(revoked)
     house.valkey.client.flushall()  # the announcement is lost too
@@ -71,6 +73,7 @@ def test_when_redis_is_away_known_keys_are_served_and_others_are_not_judged(star
     house = start()
     known, fresh = (house.keyring.key(house.keyring.tenant(rule())) for _ in range(2))
     assert house.door.check(known).status == 200
+    house.settle()
     house.valkey.kill()
     wait_until(lambda: unavailable(house.door.check(fresh)), within_s=2)
     answer = house.door.check(known)

@@ -62,6 +62,7 @@ def test_while_redis_is_away_every_answer_follows_its_policy_within_100_ms(start
     with streams[FailurePolicy.LOCAL], streams[FailurePolicy.OPEN], streams[FailurePolicy.CLOSED]:
         for stream in streams.values():
             stream.wait_for(30)
+        house.settle()
         house.valkey.kill() if how == "killed" else house.valkey.freeze()
         for stream in streams.values():
             stream.wait_for(150)
@@ -88,6 +89,7 @@ def test_the_local_fallback_goes_on_where_the_store_stood_and_then_refuses(start
     key = house.keyring.key(house.keyring.tenant(rule(limit=50, window_ms=WIDE_MS)))
     for _ in range(30):
         assert house.door.check(key).status == 200
+    house.settle()
     house.valkey.kill()
     found = [house.door.check(key) for _ in range(40)]
     assert all(answer.json["degraded"] for answer in found)
@@ -98,6 +100,7 @@ def test_a_refusal_by_policy_says_when_to_come_back(start):
     house = start()
     key = house.keyring.key(house.keyring.tenant(rule(on_failure=FailurePolicy.CLOSED)))
     assert house.door.check(key).status == 200
+    house.settle()
     house.valkey.kill()
     wait_until(lambda: house.door.check(key).status == 429)
     answer = house.door.check(key)
@@ -108,6 +111,7 @@ def test_after_redis_returns_empty_counting_is_exact_again(start):
     house = start()
     key = house.keyring.key(house.keyring.tenant(rule(limit=100, window_ms=WIDE_MS)))
     assert house.door.check(key).status == 200
+    house.settle()
     house.valkey.kill()
     assert house.door.check(key).json["degraded"] is True
     house.valkey.start()
@@ -121,6 +125,7 @@ def test_a_redis_that_hung_counts_nothing_of_what_was_answered_without_it(start)
     house = start()
     key = house.keyring.key(house.keyring.tenant(rule(limit=1_000, window_ms=WIDE_MS)))
     assert house.door.check(key).json["remaining"] == 999
+    house.settle()
     house.valkey.freeze()
     answers = []
 
@@ -162,6 +167,7 @@ def test_a_door_that_starts_without_redis_serves_503_until_it_comes(start):
     house = start()
     key = house.keyring.key(house.keyring.tenant(rule()))
     house.door.stop()
+    house.settle()
     house.valkey.kill()
     from tests.door.rig import DoorProcess
 

@@ -88,6 +88,7 @@ def test_a_new_epoch_is_followed_even_when_the_stream_starts_over(start):
     tenant = house.keyring.tenant(rule("old"))
     key = house.keyring.key(tenant)
     house.door.check(key)
+    house.settle()
     house.valkey.client.flushall()
     house.keyring.rules(tenant, rule("new"))
     house.keyring.republish()
