@@ -27,19 +27,22 @@ from config.embedded import LOOPBACK, PartFailed, Parts
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
 DEMO = VAR / "demo.json"
+BESIDE = VAR / "environment.json"  # manage.py reads it
 NEEDED_MB = 500
 READY_TIMEOUT_S = 60
 
 
 def main() -> None:
     (VAR / "static").mkdir(parents=True, exist_ok=True)
-    environment = _environment()
+    own = _environment()
+    environment = own | os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     _machine_verify(environment)
     (VAR / "launcher.pid").write_text(str(os.getpid()))
     say("Starting PostgreSQL and Redis")
     parts = Parts.start(VAR / "parts", environ=os.environ)
     try:
         environment |= parts.environment()
+        _beside_write({name: environment[name] for name in (*own, *parts.environment())})
         say("Bringing the database up to date")
         _manage(environment | {"DATABASE_ROLE": "owner"}, "migrate_schemas", "--verbosity", "0")
         _manage(environment | {"DATABASE_ROLE": "owner"}, "cells_ensure")
@@ -52,6 +55,7 @@ def main() -> None:
     finally:
         parts.stop()
         (VAR / "launcher.pid").unlink(missing_ok=True)
+        BESIDE.unlink(missing_ok=True)
     sys.exit(code)
 
 
@@ -60,7 +64,7 @@ def say(text: str) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """What the caller set, completed by defaults, and secrets that are made once and kept."""
+    """Our defaults, which the caller's environment overrules, and secrets that are made once and kept."""
     kept = VAR / "secrets.json"
     if not kept.exists():
         kept.touch(mode=0o600)
@@ -82,9 +86,14 @@ def _environment() -> dict[str, str]:
         "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         "DJANGO_SETTINGS_MODULE": "config.settings.dev",
     }
-    paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     held: dict[str, str] = json.loads(kept.read_text())
-    return defaults | held | os.environ | {"PATH": paths}
+    return defaults | held
+
+
+def _beside_write(environment: dict[str, str]) -> None:
+    """So that `manage.py` commands typed in another terminal find the same parts."""
+    BESIDE.touch(mode=0o600)
+    BESIDE.write_text(json.dumps(environment))
 
 
 def _bind(name: str, port: int) -> str:

@@ -4,6 +4,7 @@ A settings class is a msgspec Struct; the variable's name is the field's in capi
 `Meta(description=…)`.
 """
 
+import re
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -26,6 +27,12 @@ def environ_read(shape: type[Settings], environ: Mapping[str, str]) -> Settings:
     try:
         return msgspec.convert(values, shape, strict=False)
     except msgspec.ValidationError as error:
-        message, _, place = str(error).partition(" - at `$.")
-        name = place.removesuffix("`").upper()
-        raise EnvironmentInvalid(f"{name or 'environment'}: {message}") from None
+        raise EnvironmentInvalid(_sentence(str(error))) from None
+
+
+def _sentence(problem: str) -> str:
+    missing = re.fullmatch(r"Object missing required field `(\w+)`", problem)
+    if missing:
+        return f"The environment variable {missing[1].upper()} is not set, and there is no default for it."
+    message, _, place = problem.partition(" - at `$.")
+    return f"The environment variable {place.removesuffix('`').upper()} makes no sense: {message}."
