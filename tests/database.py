@@ -17,7 +17,7 @@ KEPT = {"django_migrations", "django_content_type", "auth_permission", "plans_pl
 def database_make():
     name = f"test_ratelimiter{os.environ.get('PYTEST_XDIST_WORKER', '')}"
     with psycopg.connect(os.environ["DATABASE_OWNER_URL"], autocommit=True) as owner:
-        owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        owner.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
         owner.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     with as_owner(name):
         call_command("migrate_schemas", verbosity=0, interactive=False)
@@ -25,10 +25,11 @@ def database_make():
 
 
 def database_drop():
+    """Without FORCE: the owner may not end an autovacuum worker, but a plain DROP asks it to go and waits."""
     connection.close()
     with psycopg.connect(os.environ["DATABASE_OWNER_URL"], autocommit=True) as owner:
         name = sql.Identifier(connection.settings_dict["NAME"])
-        owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        owner.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(name))
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def start_and_fail(**environment):
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
-        ({"COUNTERS_URL": ""}, "counters_url"),
+        ({"COUNTERS_URL": ""}, "COUNTERS_URL"),
         ({"COUNTERS_URL": "http://:secret@x"}, "COUNTERS_URL"),
         ({"COUNTERS_URL": "redis://:secret@x/nought"}, "COUNTERS_URL"),
         ({"KEY_PEPPERS": "secret"}, "KEY_PEPPERS"),
