@@ -58,7 +58,7 @@ class Part:
                 stderr=log,
                 cwd="/",
                 start_new_session=True,  # Ctrl-C at the terminal is for the launcher, which stops the parts last
-                preexec_fn=_end_with_parent(self.farewell),  # noqa: PLW1509 - it makes one system call
+                preexec_fn=end_with_parent(self.farewell),  # noqa: PLW1509 - it makes one system call
                 **_as(self.user),
             )
         if self.process.stdin is not None:
@@ -338,7 +338,7 @@ def _as(user: int | None) -> dict[str, Any]:
     return {} if user is None else {"user": user, "group": user, "extra_groups": []}
 
 
-def _end_with_parent(farewell: signal.Signals) -> Callable[[], None]:
+def end_with_parent(farewell: signal.Signals) -> Callable[[], None]:
     """Linux sends `farewell` to the child when the parent dies, however it dies; elsewhere nothing does."""
     libc = ctypes.CDLL(None)
     pr_set_pdeathsig = 1

@@ -26,6 +26,7 @@ class Env(msgspec.Struct, frozen=True):
     check_url: Annotated[str, Meta(description="where programs find the door")] = "http://127.0.0.1:8001/v1/check"
     example_key: Annotated[str, Meta(description="a public test key, shown in the landing page's curl")] = ""
     allowed_hosts: Annotated[str, Meta(description="comma-separated")] = "127.0.0.1,localhost"
+    trusted_proxies: Annotated[int, Meta(ge=0, le=10, description="proxies in front whose X-Forwarded-For holds")] = 0
     debug: Annotated[bool, Meta(description="tracebacks in the browser; never in production")] = False
     door_workers: Annotated[int, Meta(ge=1, description="processes that answer checks; shares local fallbacks")] = 2
     spool_dir: Annotated[str, Meta(description="folder of the event spool")] = str(BASE_DIR / "var" / "spool")

@@ -4,6 +4,7 @@ Starts PostgreSQL and two Valkeys, brings the database up to date, makes the dem
 coloured log, and prints where everything is once it answers. Data and secrets live in var/. Ctrl-C stops all.
 """
 
+import fcntl
 import json
 import os
 import secrets
@@ -18,11 +19,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 from honcho.environ import parse_procfile
 from honcho.manager import Manager
 
-from config.embedded import LOOPBACK, PartFailed, Parts
+from config import reaper
+from config.embedded import LOOPBACK, PartFailed, Parts, end_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
@@ -34,10 +37,14 @@ READY_TIMEOUT_S = 60
 
 def main() -> None:
     (VAR / "static").mkdir(parents=True, exist_ok=True)
+    lock = lock_take(VAR)
     own = _environment()
     environment = own | os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     _machine_verify(environment)
     (VAR / "launcher.pid").write_text(str(os.getpid()))
+    for schedule in VAR.glob("celerybeat-schedule*"):
+        schedule.unlink()  # intervals only; a damaged one would end the beat, and with it everything
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # the terminal was closed
     say("Starting PostgreSQL and Redis")
     parts = Parts.start(VAR / "parts", environ=os.environ)
     try:
@@ -56,7 +63,21 @@ def main() -> None:
         parts.stop()
         (VAR / "launcher.pid").unlink(missing_ok=True)
         BESIDE.unlink(missing_ok=True)
+        lock.close()
     sys.exit(code)
+
+
+def lock_take(folder: Path) -> TextIO:
+    """Held until closed, or until the process ends however it ends. Raises PartFailed when another run holds it."""
+    lock = (folder / "launcher.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        pid = (folder / "launcher.pid").read_text() if (folder / "launcher.pid").exists() else "unknown"
+        raise PartFailed(
+            f"This folder's service is running already (process {pid}); stop it with Ctrl-C first."
+        ) from None
+    return lock
 
 
 def say(text: str) -> None:
@@ -102,7 +123,11 @@ def _bind(name: str, port: int) -> str:
 
 
 def _port(bind: str) -> int:
-    return int(bind.rpartition(":")[2])
+    """Raises PartFailed."""
+    port = bind.rpartition(":")[2]
+    if not (port.isdecimal() and 0 < int(port) < 65_535):
+        raise PartFailed(f"{port!r} is no port; use a number from 1 to 65534.")
+    return int(port)
 
 
 def _machine_verify(environment: dict[str, str]) -> None:
@@ -116,11 +141,11 @@ def _machine_verify(environment: dict[str, str]) -> None:
         "metrics (set METRICS_PORT)": f"{LOOPBACK}:{environment['METRICS_PORT']}",
     }
     for purpose, bind in wanted.items():
-        host, _, port = bind.rpartition(":")
+        host, port = bind.rpartition(":")[0], _port(bind)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((host, int(port)))
+                probe.bind((host, port))
             except OSError as error:
                 raise PartFailed(f"Port {port} is taken, and {purpose} needs it: {error.strerror}.") from None
 
@@ -134,10 +159,21 @@ def _manage(environment: dict[str, str], *command: str) -> None:
 def _processes_run(environment: dict[str, str]) -> int:
     """Returns when every process has ended; one that ends takes the others with it."""
     manager = Manager()
+    mark = secrets.token_hex(8)
+    environment = environment | {reaper.NAME: mark}
+    watcher = subprocess.Popen(
+        [sys.executable, "-m", "config.reaper", mark],
+        cwd=ROOT,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings.dev"},
+        start_new_session=True,
+        preexec_fn=end_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it makes one system call
+    )
     for name, command in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
         manager.add_process(name, f"exec {_with_variables(command)}", env=environment, cwd=str(ROOT))
     threading.Thread(target=_banner_when_ready, daemon=True).start()
     manager.loop()
+    watcher.kill()
+    watcher.wait()
     asked_to_stop = {128 + signal.SIGINT, 128 + signal.SIGTERM}
     return 0 if manager.returncode in asked_to_stop else int(manager.returncode or 0)
 

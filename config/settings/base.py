@@ -147,6 +147,7 @@ ACCOUNT_RATE_LIMITS: dict[str, str] | bool = {
     "signup": "20/m/ip",
     "reset_password": "20/m/ip,5/m/key",
 }
+ALLAUTH_TRUSTED_PROXY_COUNT = env.trusted_proxies
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 
 # Mails
