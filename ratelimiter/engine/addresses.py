@@ -1,7 +1,7 @@
 """IP addresses as rules see them: IPv4-mapped and NAT64 addresses unwrapped, IPv6 counted by network."""
 
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 
@@ -29,11 +29,23 @@ def address_key(text: str, ipv6_prefix: int) -> str:
     return str(IPv6Network((address, ipv6_prefix), strict=False))
 
 
-def networks_contain(networks: tuple[str, ...], text: str) -> bool:
-    address = address_parse(text)
-    return any(address in _network(network) for network in networks)
+class Networks:
+    """CIDR blocks, asked in as many steps as there are different prefix lengths, however many blocks."""
 
+    __slots__ = ("_by_shift",)
 
-@lru_cache(maxsize=4_096)
-def _network(text: str) -> IPv4Network | IPv6Network:
-    return ip_network(text)
+    def __init__(self, blocks: tuple[str, ...]) -> None:
+        """Raises ValueError."""
+        self._by_shift: dict[tuple[int, int], set[int]] = {}  # (version, bits below the prefix) -> prefixes
+        for block in blocks:
+            network = ip_network(block)
+            shift = network.max_prefixlen - network.prefixlen
+            self._by_shift.setdefault((network.version, shift), set()).add(int(network.network_address) >> shift)
+
+    def contain(self, text: str) -> bool:
+        address = address_parse(text)
+        number, version = int(address), address.version
+        for (of_version, shift), prefixes in self._by_shift.items():
+            if of_version == version and number >> shift in prefixes:
+                return True
+        return False

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ratelimiter.engine import keys
-from ratelimiter.engine.addresses import address_key, networks_contain
+from ratelimiter.engine.addresses import Networks, address_key
 from ratelimiter.engine.algorithms.table import ALGORITHMS
 from ratelimiter.engine.decision import Check
 from ratelimiter.engine.errors import InvalidRequest, NotFound
@@ -91,9 +91,10 @@ class RuleSet:
 
 
 def route_pattern(pattern: str) -> re.Pattern[str]:
-    """The regular expression of a route pattern (see rules.Match); linear in the length of the route.
+    """The regular expression of a route pattern (see rules.Match).
 
-    Raises ValueError with a sentence when it is no pattern.
+    A star stands for a whole segment, so matching is linear in the length of the route: stars within segments would let
+    one rule keep a door busy for minutes. Raises ValueError with a sentence when it is no pattern.
     """
     method, space, path = pattern.partition(" ")
     if not space:
@@ -105,7 +106,10 @@ def route_pattern(pattern: str) -> re.Pattern[str]:
     method_part = r"(?:[A-Z]+ )?" if method == "*" else re.escape(method) + " "
     rest = path.endswith("/**")
     segments = (path[:-3] if rest else path).split("/")
-    path_part = "/".join(re.escape(segment).replace(r"\*", "[^/]*") for segment in segments)
+    for segment in segments:
+        if "*" in segment and segment != "*":
+            raise ValueError(f"{segment!r} is not a segment: * stands for a whole one, and /** only at the end")
+    path_part = "/".join("[^/]*" if segment == "*" else re.escape(segment) for segment in segments)
     return re.compile(method_part + path_part + ("(?:/.*)?" if rest else ""), re.DOTALL)
 
 
@@ -138,8 +142,8 @@ def _predicates(match: Match) -> Iterable[Predicate]:
     if match.routes:
         yield _route_predicate(match.routes)
     if match.ips:
-        networks = match.ips
-        yield lambda check: check.ip is not None and networks_contain(networks, check.ip)
+        networks = Networks(match.ips)
+        yield lambda check: check.ip is not None and networks.contain(check.ip)
     if match.users:
         users = frozenset(match.users)
         yield lambda check: check.user in users

@@ -1,5 +1,7 @@
 """Which rules a check meets, and which counter it counts in."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,10 +43,18 @@ def test_route_patterns(pattern, route, matches):
     assert names([rule(1, match=Match(routes=(pattern,)))], route=route) == (["rule-1"] if matches else [])
 
 
-@pytest.mark.parametrize("pattern", ["v1/chat", "post /v1", "GET", "GET  /v1", ""])
+@pytest.mark.parametrize("pattern", ["v1/chat", "post /v1", "GET", "GET  /v1", "", "/v1/us*r", "/*a*a*a", "/v1/**/x"])
 def test_what_is_no_route_pattern_is_refused_with_a_sentence(pattern):
     with pytest.raises(ValueError, match="is not a"):
         route_pattern(pattern)
+
+
+def test_the_longest_pattern_with_the_most_stars_costs_next_to_nothing():
+    compiled = RuleSet(1, [rule(1, match=Match(routes=("/*" * 120 + "/end",)))])
+    started = time.perf_counter()
+    for length in range(1, 120):
+        assert not compiled.select(Check(route="/a" * length)).rules
+    assert time.perf_counter() - started < 1
 
 
 def test_a_rule_does_not_match_a_check_that_lacks_what_it_counts_by():
