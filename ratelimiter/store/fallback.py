@@ -66,7 +66,8 @@ class Fallback:
             remaining = self._old.pop(key, None)
         if remaining is not None:
             capacity = p2 if bucket else limit
-            self._store.seed(share, self._share(max(0, capacity - remaining)), now_ms=now_ms)
+            used = self._share(max(0, capacity - remaining))
+            self._store.seed(share, used, capacity=self._share(capacity), now_ms=now_ms)
         return share
 
     def _share(self, units: int) -> int:

@@ -47,10 +47,13 @@ class MemoryStore:
             self._charge(evaluations, reply, mode=mode, cost=cost, now_ms=now_ms)
         return reply
 
-    def seed(self, evaluation: Evaluation, used: int, *, now_ms: int) -> None:
-        """Starts a counter at `used`, unless it is there already."""
-        if used > 0 and self._state(evaluation.key, now_ms) is None:
-            self._write(evaluation, None, cost=used, now_ms=now_ms)
+    def seed(self, evaluation: Evaluation, used: int, *, capacity: int, now_ms: int) -> None:
+        """Raises a counter to `used`; it is never lowered."""
+        e, state = evaluation, self._state(evaluation.key, now_ms)
+        left, _ = BY_CODE[e.algorithm].after(state, now_ms=now_ms, limit=e.limit, p1=e.p1, p2=e.p2)
+        missing = used - (capacity - left)
+        if missing > 0:
+            self._write(e, state, cost=missing, now_ms=now_ms)
 
     def __len__(self) -> int:
         return len(self._counters)

@@ -40,6 +40,15 @@ def test_local_begins_where_the_last_good_reply_stood():
     assert [fallback.decide(ready, NOW_MS).allowed for _ in range(4)] == [True, True, True, False]
 
 
+def test_a_second_outage_begins_where_the_store_stood_then():
+    fallback = Fallback(1)
+    ready = prepared(rule(1, limit=100))
+    fallback.observe(ready, interpret(ready, [1, 0, 99, 1_000, 0], 0))
+    assert fallback.decide(ready, NOW_MS).remaining == 98
+    fallback.observe(ready, interpret(ready, [1, 0, 0, 1_000, 0], 0))
+    assert not fallback.decide(ready, NOW_MS).allowed
+
+
 def test_a_refusal_by_one_rule_charges_no_other():
     fallback = Fallback(1)
     local, closed = rule(1, limit=2), rule(2, on_failure=FailurePolicy.CLOSED)
