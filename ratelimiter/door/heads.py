@@ -49,7 +49,8 @@ class Heads:
         """`data` was parsed from a clean start, without error, into this one request and nothing else."""
         end = data.find(_END) + 4
         if (
-            end > MAX_HEAD_BYTES
+            not data[:1].isalpha()  # blank lines before a request are skipped: the first head's end is not this one's
+            or end > MAX_HEAD_BYTES
             or exchange.close
             or exchange.content_length is None
             or exchange.transfer_encoding is not None

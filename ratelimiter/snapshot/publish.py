@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from secrets import token_hex
 from typing import cast
 
+import msgspec
 from redis import Redis
 
 from ratelimiter.engine import keys
@@ -78,7 +79,7 @@ class Publisher:
             digests = [digest.decode() for digest in raw]
             names = [keys.keyring_entry(digest) for digest in digests]
             blobs = cast("list[bytes | None]", self._redis.mget(names)) if names else []
-            yield {digest: identity_decode(blob).tenant for digest, blob in zip(digests, blobs, strict=True) if blob}
+            yield {digest: _tenant_of(blob) for digest, blob in zip(digests, blobs, strict=True) if blob}
             if not cursor:
                 return
 
@@ -128,3 +129,11 @@ class Publisher:
             keys.KEYRING_DIGESTS,
         ]  # fmt: skip
         return int(self._script(touched, [token_hex(8), MAX_CHANGES, kind, tenant, digest, blob, revision]))
+
+
+def _tenant_of(blob: bytes) -> int:
+    """0 for an entry that cannot be understood; it is to be replaced or withdrawn like any other wrong one."""
+    try:
+        return identity_decode(blob).tenant
+    except msgspec.MsgspecError:
+        return 0

@@ -48,8 +48,16 @@ class Heartbeat(msgspec.Struct, frozen=True):
     epoch: str
     seq: int
     at: int
-    pid: int
-    boot: str
+    pid: int = 0
+    boot: str = ""
+
+
+def heartbeat_decode(blob: bytes) -> Heartbeat | None:
+    """None for what a door of another version wrote."""
+    try:
+        return msgspec.msgpack.decode(blob, type=Heartbeat)
+    except msgspec.MsgspecError:
+        return None
 
 
 class Watch:
@@ -103,6 +111,9 @@ class Watch:
             except (StoreFailed, hiredis.ReplyError) as error:
                 _log.warning("watching for changes: %s", error)
                 await asyncio.sleep(PAUSE_S)
+            except Exception:  # noqa: BLE001 - a door that stops watching would serve old rules and revoked keys for ever
+                _log.exception("watching for changes")
+                await asyncio.sleep(PAUSE_S)
             else:
                 await asyncio.sleep(pause_s)
 
@@ -145,7 +156,6 @@ class Watch:
         last = await self._source.ask("XREVRANGE", keys.SNAPSHOT_CHANGES, "+", "-", "COUNT", 1)
         raw_epoch, raw_seq = await self._source.ask("MGET", keys.SNAPSHOT_EPOCH, keys.SNAPSHOT_SEQUENCE)
         self.callers.distrust()
-        self._must_resync = False
         self.resyncs += 1
         self._last_id = last[0][0] if last else b"0-0"
         epoch, seq = raw_epoch.decode() if raw_epoch else None, int(raw_seq or 0)
@@ -153,6 +163,7 @@ class Watch:
         await self._load(self.tenants)
         await self._refresh_stale()
         self.epoch, self.seq = epoch, seq
+        self._must_resync = False  # not before: whatever failed on the way is done again
         self.synced.set()
         await self._beat()
         await self._forget_dead_doors()
@@ -208,7 +219,8 @@ class Watch:
         raw = await self._source.ask("HGETALL", keys.DOORS)
         now_ms = unix_ms()
         for door, blob in zip(raw[::2], raw[1::2], strict=True):
-            if now_ms - msgspec.msgpack.decode(blob, type=Heartbeat).at > FORGOTTEN_DOOR_MS:
+            beat = heartbeat_decode(blob)
+            if beat is None or now_ms - beat.at > FORGOTTEN_DOOR_MS:
                 await self._source.ask("HDEL", keys.DOORS, door)
 
 

@@ -223,3 +223,16 @@ def test_empty_lines_between_requests_are_ignored(door, key):
             time.sleep(0.005)
             connection.sendall(b"\r\n" + check_bytes(key))
             assert remaining(reader.response()) == expected
+
+
+def test_blank_lines_before_a_request_never_lend_its_key_to_another_connection(door, keyring):
+    victim = keyring.key(keyring.tenant())
+    with door.connect() as connection:
+        reader = Reader(connection)
+        for _ in range(3):
+            connection.sendall(b"\r\n\r\n" + check_bytes(victim, user="u"))
+            assert reader.response().status == 200
+    body = b'{"user": "u"}'
+    with door.connect() as connection:
+        connection.sendall(b"\r\n\r\n" + body + b"\r\n\r\n")
+        assert Reader(connection).response().status == 400
