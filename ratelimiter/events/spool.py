@@ -95,17 +95,21 @@ class Spool:
         self._syncer.dirty = self._descriptor
 
     def _rotate(self) -> None:
+        self._index += 1  # before anything can fail: the next try must not meet the file of this one
         descriptor = os.open(
             self._folder / f"{self._boot}-{self._index:08d}{_SUFFIX}",
             os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC,
             0o600,
         )
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # says that the segment is being written
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # says that the segment is being written
+        except OSError:
+            os.close(descriptor)
+            raise
         if self._descriptor >= 0:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             self._syncer.retire(self._descriptor)
         self._descriptor = descriptor
-        self._index += 1
         self._size = 0
         self._trim()
 
@@ -119,9 +123,9 @@ class Spool:
         for path, stat in sorted(held, key=lambda item: item[1].st_mtime_ns):
             if excess <= 0:
                 return
-            if _is_being_written(path):
-                continue
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # gone already, or another user's: then it stays, and so do we
+                if _is_being_written(path):
+                    continue
                 path.unlink()
                 excess -= stat.st_size
                 self.trimmed_segments += 1
@@ -152,8 +156,9 @@ class _Syncer(threading.Thread):
 
     def _sync(self) -> None:
         # Only this thread closes descriptors, so what it syncs is never another file by the same number.
-        descriptor, self.dirty = self.dirty, -1
+        descriptor = self.dirty
         if descriptor >= 0:
+            self.dirty = -1  # only what was seen: a mark that is set meanwhile stays
             _sync_to_disk(descriptor)
         while self._retired:
             descriptor = self._retired.pop()

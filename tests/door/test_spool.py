@@ -202,3 +202,22 @@ def test_nothing_in_the_spool_is_readable_by_others(start):
     house.door.check(house.keyring.key(house.keyring.tenant(rule())))
     assert house.door.spool.stat().st_mode & 0o077 == 0
     assert all(path.stat().st_mode & 0o077 == 0 for path in spool_segments(house.door.spool))
+
+
+def test_a_lock_that_is_refused_once_costs_one_batch_and_not_the_process(spool, tmp_path, monkeypatch):
+    from ratelimiter.events import spool as module
+
+    refuse = iter([True])
+
+    def flock(descriptor, operation):
+        if next(refuse, False):
+            raise BlockingIOError("another process looks at the file")
+        return real(descriptor, operation)
+
+    real = module.fcntl.flock
+    monkeypatch.setattr(module.fcntl, "flock", flock)
+    one = spool()
+    one.append([event(1)])
+    one.append([event(2)])
+    assert (one.lost, one.written) == (1, 1)
+    assert [row[3] for row in read(tmp_path / "spool")] == ["chk_2"]
