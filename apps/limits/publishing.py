@@ -26,7 +26,7 @@ from ratelimiter.engine import rules as engine
 from ratelimiter.snapshot.model import Identity, TenantSnapshot
 from ratelimiter.snapshot.publish import Publisher
 
-SWEEP_LOCK_S = 300  # a sweep that takes longer may be joined by another one, which does no harm
+SWEEP_LOCK_S = 60  # a sweep that takes longer may be joined by another one, which does no harm
 PAGE = 1_000
 EXPIRED_KEPT = timedelta(days=30)  # until then a caller hears that the key has expired, later that it is unknown
 
@@ -82,7 +82,7 @@ def key_publish(*, tenant_id: int, key_id: int, now: datetime) -> None:
     entry = key_entry_get(tenant_id=tenant_id, key_id=key_id)
     if entry is None:
         raise NotFound(f"there is no API key {key_id} of tenant {tenant_id}")
-    Publisher(counters()).key_publish(entry.digest, _identity(entry, now), tenant=tenant_id)
+    _key_settle(Publisher(counters()), entry, now)
 
 
 def sweep(*, now: datetime) -> Swept | None:
@@ -115,11 +115,22 @@ def _keys_repair(publisher: Publisher, entries: Iterable[KeyEntry], now: datetim
     by_digest = {entry.digest: entry for entry in entries}
     differing = publisher.keys_differing({digest: _identity(entry, now) for digest, entry in by_digest.items()})
     for digest in differing:
-        # Read again: a key that was revoked since the page was read must not come back.
-        entry = key_entry_get(tenant_id=by_digest[digest].tenant_id, key_id=by_digest[digest].key_id)
-        identity = None if entry is None else _identity(entry, now)
-        publisher.key_publish(digest, identity, tenant=by_digest[digest].tenant_id)
+        _key_settle(publisher, by_digest[digest], now)
     return len(differing)
+
+
+def _key_settle(publisher: Publisher, entry: KeyEntry, now: datetime) -> None:
+    """Publishes until what was published still stands: of two that publish at once, the last one to write looks again,
+    so a key that was revoked meanwhile does not come back.
+    """
+    current: KeyEntry | None = entry
+    while True:
+        identity = None if current is None else _identity(current, now)
+        publisher.key_publish(entry.digest, identity, tenant=entry.tenant_id)
+        latest = key_entry_get(tenant_id=entry.tenant_id, key_id=entry.key_id)
+        if latest == current:
+            return
+        current = latest
 
 
 def _surplus_withdraw(publisher: Publisher, held: Mapping[str, int]) -> int:
@@ -151,6 +162,9 @@ def _snapshot_repair(publisher: Publisher, tenant_id: int, *, is_ahead: bool) ->
     try:
         snapshot = snapshot_compile(tenant_id=tenant_id)
     except (NotFound, TenantUnknown):
+        return 0
+    except (msgspec.MsgspecError, ValueError):  # one tenant's broken row must not keep the others from their rules
+        log.exception("snapshot_not_compiled", tenant=tenant_id)
         return 0
     if is_ahead:
         publisher.snapshot_withdraw(tenant_id)

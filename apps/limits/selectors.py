@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import msgspec
 import structlog
 from redis import RedisError
 
@@ -15,7 +14,7 @@ from apps.limits.models import Rule
 from apps.tenants.selectors import tenant_get
 from ratelimiter.engine import keys
 from ratelimiter.engine.clock import unix_ms
-from ratelimiter.snapshot.watch import Heartbeat
+from ratelimiter.snapshot.watch import heartbeat_decode
 from ratelimiter.store.live import HashReader, LiveTotals, live_totals
 
 DOOR_ALIVE_MS = 5_000
@@ -98,8 +97,8 @@ def live_doors(tenant_id: int) -> LiveDoors:
         log.warning("doors_unknown", reason=str(error))
         return LiveDoors(revision, 0, 0)
     now_ms = unix_ms()
-    beats = [msgspec.msgpack.decode(raw, type=Heartbeat) for raw in doors.values()]
-    alive = [beat for beat in beats if now_ms - beat.at < DOOR_ALIVE_MS]
+    beats = [heartbeat_decode(raw) for raw in doors.values()]
+    alive = [beat for beat in beats if beat is not None and now_ms - beat.at < DOOR_ALIVE_MS]
     held, seq = (int(part) for part in (mark or b"-1:0").split(b":"))
     if held < revision:
         return LiveDoors(revision, 0, len(alive))

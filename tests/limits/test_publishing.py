@@ -243,3 +243,19 @@ def test_every_task_that_is_enqueued_by_name_exists():
     named |= {entry["task"] for entry in app.conf.beat_schedule.values()}
     assert named >= {"limits.snapshot_publish", "limits.key_publish", "limits.publish_sweep", "tenants.cells_ensure"}
     assert named <= set(app.tasks)
+
+
+def test_a_key_that_is_revoked_while_it_is_published_does_not_come_back(alice, counters, sent, monkeypatch):
+    made = key_make(alice.tenant_id).key
+    publish = Publisher.key_publish
+
+    def revoke_meanwhile(self, *args, **kwargs):
+        monkeypatch.setattr(Publisher, "key_publish", publish)
+        with tenant_scope(alice.tenant_id):
+            key_revoke(tenant_id=alice.tenant_id, key_id=made.id, now=timezone.now())
+        publishing.key_publish(tenant_id=alice.tenant_id, key_id=made.id, now=timezone.now())
+        return publish(self, *args, **kwargs)
+
+    monkeypatch.setattr(Publisher, "key_publish", revoke_meanwhile)
+    publishing.key_publish(tenant_id=alice.tenant_id, key_id=made.id, now=timezone.now())
+    assert counters.keys("apikey:*") == []
