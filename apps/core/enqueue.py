@@ -16,6 +16,11 @@ def enqueue(task: str, **arguments: int | str) -> None:
     transaction.on_commit(lambda: _send(task, arguments))
 
 
+def enqueue_regardless(task: str, **arguments: int | str) -> None:
+    """At once, for work that is needed because this transaction will fail; it must not lean on what that wrote."""
+    _send(task, arguments)
+
+
 def _send(task: str, arguments: dict[str, int | str]) -> None:
     try:
         current_app.send_task(task, kwargs=arguments, retry=False)

@@ -6,6 +6,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import BaseUserCreationForm
 from django.contrib.auth.models import Group
+from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -55,6 +56,9 @@ class TenantAdmin(ModelAdmin):  # type: ignore[misc]
     def save_model(self, request: HttpRequest, obj: Tenant, form: Form, change: bool) -> None:  # noqa: FBT001
         tenant_update(tenant_id=obj.id, name=obj.name, timezone=obj.timezone)
 
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return _explained(request, super().changeform_view, *args, **kwargs)
+
     @admin.action(description="Open keys and rules")
     def open_scope(self, request: HttpRequest, queryset: QuerySet[Tenant]) -> HttpResponse | None:
         chosen = list(queryset[:2])
@@ -101,8 +105,9 @@ class MembershipAdmin(ModelAdmin):  # type: ignore[misc]
         membership_remove(tenant_id=obj.tenant_id, user_id=obj.user_id)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
-        for membership in queryset:
-            self.delete_model(request, membership)
+        with transaction.atomic():
+            for membership in queryset:
+                self.delete_model(request, membership)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return _explained(request, super().changeform_view, *args, **kwargs)

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils.text import slugify
 
-from apps.core.enqueue import enqueue
+from apps.core.enqueue import enqueue, enqueue_regardless
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.tenants.models import SLUG, Cell, KeyIndex, Membership, Tenant, User
 from apps.tenants.selectors import TenantInfo, cells_with_room, tenant_get
@@ -47,6 +47,7 @@ def tenant_update(*, tenant_id: int, name: str, timezone: str) -> TenantInfo:
     return tenant_get(tenant_id)
 
 
+@transaction.atomic
 def tenant_suspend(*, tenant_id: int, at: datetime | None) -> None:
     """None lifts the suspension. Doors refuse a suspended tenant's keys with 403."""
     Tenant.objects.filter(id=tenant_id).update(suspended_at=at)
@@ -165,7 +166,22 @@ def _cells_ensure_alone() -> int:
 
 
 def _seat_take() -> int:
-    """One statement, so that two sign-ups never take the same last seat."""
+    """One statement, so that two sign-ups never take the same last seat.
+
+    The second try is for who waited for a seat that another one took: there may be room in the next cell.
+    """
+    row = _seat_try() or _seat_try()
+    if row is None:
+        enqueue_regardless("tenants.cells_ensure")
+        raise NoCell("There is no room for another organisation right now; a new cell is being made.")
+    cell_id, count, capacity = row
+    if count >= FULL_SHARE * capacity and cells_with_room() <= 1:
+        enqueue("tenants.cells_ensure")
+    return cell_id
+
+
+def _seat_try() -> tuple[int, int, int] | None:
+    """(cell, tenants in it, capacity)."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -175,14 +191,8 @@ def _seat_take() -> int:
             RETURNING id, tenant_count, capacity
             """
         )
-        row = cursor.fetchone()
-    if row is None:
-        enqueue("tenants.cells_ensure")
-        raise NoCell("There is no room for another organisation right now; a new cell is being made.")
-    cell_id, count, capacity = row
-    if count >= FULL_SHARE * capacity and cells_with_room() <= 1:
-        enqueue("tenants.cells_ensure")
-    return int(cell_id)
+        row: tuple[int, int, int] | None = cursor.fetchone()
+    return row
 
 
 def _tenant_insert(*, name: str, slug: str | None, timezone: str, cell_id: int) -> Tenant:
