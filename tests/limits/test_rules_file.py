@@ -2,6 +2,7 @@
 
 import json
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -75,6 +76,14 @@ def test_creates_what_is_not_there(alice, apply):
         "closed",
         False,
     )
+
+
+def test_the_documented_example_applies_as_it_stands(alice, apply):
+    page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    done = apply(example)
+    assert len(done["created"]) == 4
+    assert apply(example)["unchanged"] == done["created"]
 
 
 def test_again_changes_nothing_and_makes_no_revision(alice, apply):
