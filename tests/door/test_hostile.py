@@ -74,7 +74,7 @@ def _wrong_types():
             yield "/rules", {"rules": value}
         if name != "true":
             yield "/refundable", {"refundable": value}
-        yield "/attributes", {"attributes": {"plan": value}}
+        yield "/attributes/plan", {"attributes": {"plan": value}}
         yield "/rules/1", {"rules": ["ok", value]}
 
 

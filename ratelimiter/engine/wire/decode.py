@@ -1,7 +1,8 @@
 """The request side of the check API: bytes in, a Check or an error that names the field out. Both doors use it."""
 
+import json
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -56,9 +57,17 @@ def _decode(decoder: msgspec.json.Decoder[Decoded], body: bytes) -> Decoded:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise _invalid(*_pointer_and_message(str(error))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _invalid("", f"the body is not valid JSON in UTF-8: {error}") from None
+        pointer, message = _pointer_and_message(str(error))
+        if pointer == "/attributes":  # the decoder does not say which
+            pointer += _attribute_pointer(body)
+        raise _invalid(pointer, message) from None
+    except UnicodeDecodeError:
+        raise _invalid("", "the body is not UTF-8") from None
+    except msgspec.DecodeError as error:
+        pointer = _surrogate_pointer(body)
+        if pointer:
+            raise _invalid(pointer, "holds half of a surrogate pair, which is no character") from None
+        raise _invalid("", f"the body is not valid JSON: {error}") from None
     except RecursionError:
         raise _invalid("", "the body is nested too deeply") from None
 
@@ -97,6 +106,43 @@ def _attributes_verify(attributes: dict[str, str]) -> None:
 
 def _too_long(text: str, most: int) -> bool:
     return len(text) * 4 > most and len(text.encode()) > most
+
+
+def _attribute_pointer(body: bytes) -> str:
+    """The first attribute that is no string. Only on the way to a refusal, like what follows."""
+    try:
+        attributes = json.loads(body).get("attributes")
+    except (ValueError, RecursionError):  # what follows it is no JSON; the decoder stopped before
+        return ""
+    names = attributes.items() if isinstance(attributes, dict) else ()
+    return next((f"/{_escape(name)}" for name, value in names if not isinstance(value, str)), "")
+
+
+def _surrogate_pointer(body: bytes) -> str:
+    """Where a string is that JSON allows and UTF-8 does not; "" when there is none, or no JSON."""
+    try:
+        return _surrogate_find(json.loads(body)) or ""
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _surrogate_find(value: Any) -> str | None:
+    if isinstance(value, str):
+        return None if _is_text(value) else ""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, child in children:
+        rest = _surrogate_find(child)
+        if rest is not None and _is_text(str(name)):
+            return f"/{_escape(str(name))}{rest}"
+    return None
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _pointer_and_message(message: str) -> tuple[str, str]:
