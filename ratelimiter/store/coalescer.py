@@ -1,7 +1,7 @@
 """Checks that arrive together share one script call.
 
 What one turn of the event loop brings goes out in one call, over all tenants; at most two calls are in flight, so that
-latency stays low and batches grow by themselves with the load. A call holds at most 128 rule evaluations (a Redis busy
+latency stays low and batches grow by themselves with the load. A call holds at most 64 rule evaluations (a Redis busy
 with one call serves nobody else); what does not fit waits, the tenants take turns check by check, and within a tenant
 checks keep their order of arrival.
 
@@ -26,7 +26,7 @@ from ratelimiter.store.fallback import Fallback
 CALL_TIMEOUT_MS = 50
 MAX_WAIT_MS = 40  # before a check is sent; with the call's own time it stays below 100
 MAX_IN_FLIGHT = 2
-MAX_EVALUATIONS = 128
+MAX_EVALUATIONS = 64
 MAX_QUEUED = 20_000
 
 Decided = Callable[[Decision], None]
