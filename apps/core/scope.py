@@ -57,10 +57,6 @@ def tenant_scope(tenant_id: int) -> Iterator[None]:
                 cursor.execute(_CLOSE)
 
 
-def tenant_in_scope() -> int | None:
-    return cast("int | None", _backend().open_tenant_id)
-
-
 def scoped(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Runs a view inside the scope of `request.tenant.id`; what answers with 4xx or 5xx leaves no rows.
 

@@ -14,9 +14,8 @@ from redis import Redis, RedisError
 from apps.limits.callers import Callers
 from ratelimiter.engine.clock import unix_ms
 from ratelimiter.engine.decision import Check, Decision
-from ratelimiter.engine.errors import InvalidRequest
 from ratelimiter.engine.prepare import prepare
-from ratelimiter.engine.wire.decode import check_decode
+from ratelimiter.engine.wire.decode import check_decode, idempotency_key_refuse
 from ratelimiter.engine.wire.render import Answer, decision_render
 from ratelimiter.events.schema import event_from
 from ratelimiter.events.spool import Spool
@@ -46,8 +45,7 @@ class Judge:
     ) -> Answer:
         """Raises EngineError."""
         started_ns = time.perf_counter_ns()
-        if idempotency_key is not None:
-            raise InvalidRequest("Idempotency-Key is not supported yet; send the check without it")
+        idempotency_key_refuse(idempotency_key)
         credential = credential_choose(authorization=authorization, api_key=api_key)
         identity, tenant = self._callers.resolve(credential_key(credential))
         permission_verify(identity, suspended=tenant.suspended, now_ms=unix_ms())

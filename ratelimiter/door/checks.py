@@ -17,9 +17,9 @@ from ratelimiter.door.outbox import Outbox
 from ratelimiter.door.render import Renderer
 from ratelimiter.engine.clock import unix_ms
 from ratelimiter.engine.decision import Check, Decision
-from ratelimiter.engine.errors import EngineError, InvalidRequest, Unavailable
+from ratelimiter.engine.errors import EngineError, Unavailable
 from ratelimiter.engine.prepare import prepare
-from ratelimiter.engine.wire.decode import check_decode
+from ratelimiter.engine.wire.decode import check_decode, idempotency_key_refuse
 from ratelimiter.engine.wire.render import Answer, decision_render, error_render
 from ratelimiter.events.schema import event_from
 from ratelimiter.snapshot.callers import Caller, Callers
@@ -59,8 +59,7 @@ class Checks:
     def admit(self, exchange: Exchange, judge: Judge) -> None:
         """Calls `judge` with the caller, once it is known and may check; answers otherwise."""
         try:
-            if exchange.idempotency_key is not None:
-                raise InvalidRequest("Idempotency-Key is not supported yet; send the check without it")
+            idempotency_key_refuse(exchange.idempotency_key)
             raw = raw_credential(exchange)
             caller = self._callers.get(raw)
             if caller is None:

@@ -2,9 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from ratelimiter.engine.decision import Check
-from ratelimiter.snapshot.callers import Caller
-
 if TYPE_CHECKING:
     from ratelimiter.door.protocol import HttpConnection
 
@@ -16,7 +13,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "answer", "api_key", "authorization", "body", "caller", "check", "close", "connection", "content_length",
+        "answer", "api_key", "authorization", "body", "close", "connection", "content_length",
         "expect", "host", "idempotency_key", "method", "path", "request_id", "started_ns",
         "transfer_encoding",
     )  # fmt: skip
@@ -37,5 +34,3 @@ class Exchange:
         self.close = False
         self.answer: bytes | None = None
         self.started_ns = 0
-        self.caller: Caller | None = None
-        self.check: Check | None = None

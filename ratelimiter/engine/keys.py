@@ -17,7 +17,7 @@ DIGEST_BYTES = 16
 
 SNAPSHOT_EPOCH = "snapshot:epoch"  # string: names one life of the published data; a new one after a loss
 SNAPSHOT_SEQUENCE = "snapshot:sequence"  # integer: the last entry of the change stream
-SNAPSHOT_CHANGES = "snapshot:changes"  # stream of {epoch, seq, kind, tenant, digest}
+SNAPSHOT_CHANGES = "snapshot:changes"  # stream of {epoch, seq, kind (tenant or key), tenant, digest}
 SNAPSHOT_REVISIONS = "snapshot:revisions"  # hash: tenant -> "<revision>:<seq that announced it>"
 KEYRING_COMPLETE = "keyring:complete"  # string, the epoch: every key is there, so an unknown one is unknown
 KEYRING_DIGESTS = "keyring:digests"  # set: every digest that has an entry, so that the sweep finds surplus ones

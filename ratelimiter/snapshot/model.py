@@ -37,16 +37,6 @@ class TenantSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     suspended: bool = False
 
 
-class Change(msgspec.Struct, frozen=True):
-    """One entry of the change stream: `kind` is "tenant" (re-read its snapshot) or "key" (forget this digest)."""
-
-    epoch: str
-    seq: int
-    kind: str
-    tenant: int
-    digest: str = ""
-
-
 _encoder = msgspec.msgpack.Encoder()
 _identity_decoder = msgspec.msgpack.Decoder(Identity)
 _snapshot_decoder = msgspec.msgpack.Decoder(TenantSnapshot)

@@ -43,6 +43,12 @@ def check_decode(body: bytes) -> Check:
     return check
 
 
+def idempotency_key_refuse(key: bytes | None) -> None:
+    """Ignoring it would count a repeated check twice without a word."""
+    if key is not None:
+        raise InvalidRequest("Idempotency-Key is not supported yet; send the check without it")
+
+
 def batch_decode(body: bytes) -> list[msgspec.Raw]:
     """The entries, each still to be decoded by `check_decode` so that one bad entry spoils no other."""
     if len(body) > MAX_BATCH_BODY_BYTES:
