@@ -38,7 +38,7 @@ CASES = {
     "namespaces": [{"namespace": "search", "user": "g{n}"}, {"namespace": "nowhere"}],
     "bad fields": [
         {"cost": 0}, {"cost": 1.5}, {"cost": True}, {"mode": "x"}, {"ip": "x"}, {"user": 1}, {"moon": 1},
-        {"rules": ["UP"]}, {"attributes": {"": "x"}}, {"user": "u" * 300}, {"refundable": True}, {"namespace": "A B"},
+        {"rules": ["UP"]}, {"attributes": {"": "x"}}, {"user": "u" * 300}, {"refundable": 1}, {"namespace": "A B"},
     ],
     "bad bodies": [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"cost": NaN}', b'{"user": "\\ud800"}', b"[" * 5_000],
     "a large body": [b'{"user": "' + b"u" * 20_000 + b'"}'],

@@ -89,7 +89,7 @@ class Callers:
         if blob is not None:
             try:
                 snapshot = snapshot_decode(blob)
-                read = Tenant(mark, RuleSet(tenant, snapshot.rules), snapshot.suspended)
+                read = Tenant(mark, snapshot.rule_set(), snapshot.suspended)
             except (msgspec.MsgspecError, ValueError):
                 log.exception("snapshot_unusable", tenant=tenant)
             else:

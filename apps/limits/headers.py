@@ -29,10 +29,10 @@ def _answer(rule: RuleInfo | RuleSpec, *, remaining: int, allowed: bool) -> Answ
     result = RuleResult(rule.name, allowed, rule.mode, rule.limit, remaining, rule.window_ms, reset_ms, wait_ms)
     reason = Reason.OK if allowed else Reason.LIMIT_EXCEEDED
     decision = Decision(
-        allowed, reason, degraded=False, truncated=False, policy=rule.name, limit=rule.limit, remaining=remaining,
-        reset_ms=reset_ms, retry_after_ms=wait_ms, results=(result,),
+        "chk_", 0, allowed, reason, degraded=False, truncated=False, policy=rule.name, limit=rule.limit,
+        remaining=remaining, reset_ms=reset_ms, retry_after_ms=wait_ms, results=(result,),
     )  # fmt: skip
-    return decision_render(decision, "chk_")
+    return decision_render(decision)
 
 
 def _example(answer: Answer) -> HeaderExample:

@@ -12,16 +12,16 @@ from django.conf import settings
 from redis import Redis, RedisError
 
 from apps.limits.callers import Callers
-from ratelimiter.engine.clock import unix_ms
 from ratelimiter.engine.decision import Check, Decision
+from ratelimiter.engine.errors import EngineError
 from ratelimiter.engine.prepare import prepare
-from ratelimiter.engine.wire.decode import check_decode, idempotency_key_refuse
+from ratelimiter.engine.wire.decode import check_decode, idempotency_of
 from ratelimiter.engine.wire.render import Answer, decision_render
 from ratelimiter.events.schema import event_from
 from ratelimiter.events.spool import Spool
 from ratelimiter.snapshot.credentials import credential_choose, credential_key, permission_verify
 from ratelimiter.snapshot.keyring import Pepper
-from ratelimiter.snapshot.model import Identity
+from ratelimiter.snapshot.model import Identity, Scope
 from ratelimiter.store.live import LiveCounts
 from ratelimiter.store.sync import SyncStore, counters_client
 
@@ -45,26 +45,31 @@ class Judge:
     ) -> Answer:
         """Raises EngineError."""
         started_ns = time.perf_counter_ns()
-        idempotency_key_refuse(idempotency_key)
         credential = credential_choose(authorization=authorization, api_key=api_key)
         identity, tenant = self._callers.resolve(credential_key(credential))
-        permission_verify(identity, suspended=tenant.suspended, now_ms=unix_ms())
+        now_ms = self._store.now_ms()
+        permission_verify(identity, Scope.CHECK, suspended=tenant.suspended, now_ms=now_ms)
         check = check_decode(body)
-        decision = self._store.decide(prepare(tenant.rule_set, check, live=identity.live))
-        check_id = f"{self._prefix}{next(self._numbers):08x}"
+        prepared = prepare(
+            tenant.rule_set,
+            check,
+            live=identity.live,
+            now_ms=now_ms,
+            check_id=f"{self._prefix}{next(self._numbers):08x}",
+            idempotency=idempotency_of(idempotency_key, body),
+        )
+        outcome = self._store.decide(prepared)
+        if not isinstance(outcome, Decision):
+            raise outcome if isinstance(outcome, EngineError) else EngineError("this check has no decision")
         if check.mode != "peek":
-            self._spool_append(check, decision, identity, check_id, started_ns)
-            self._count(decision, identity)
-        return decision_render(decision, check_id)
+            self._spool_append(check, outcome, identity, started_ns)
+            self._count(outcome, identity)
+        return decision_render(outcome)
 
-    def _spool_append(
-        self, check: Check, decision: Decision, identity: Identity, check_id: str, started_ns: int
-    ) -> None:
+    def _spool_append(self, check: Check, decision: Decision, identity: Identity, started_ns: int) -> None:
         event = event_from(
             check,
             decision,
-            id=check_id,
-            at_ms=unix_ms(),
             latency_us=(time.perf_counter_ns() - started_ns) // 1_000,
             tenant=identity.tenant,
             key_id=identity.key_id,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
-from ratelimiter.engine.matching import route_pattern
+from ratelimiter.engine.conditions import route_pattern
 from ratelimiter.engine.wire.decode import MAX_ATTRIBUTE_NAME_BYTES, MAX_ATTRIBUTES, MAX_DIMENSION_BYTES
 
 MAX_ALTERNATIVES = 100

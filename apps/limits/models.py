@@ -9,6 +9,7 @@ from django.db.models.lookups import LessThanOrEqual
 from apps.core.models import CellRow
 from ratelimiter.engine.algorithms.token_bucket import DAY_MS
 from ratelimiter.engine.rules import (
+    MAX_BUCKET_TICKS,
     MAX_BURST_FACTOR,
     MAX_UNITS,
     MAX_WINDOW_MS,
@@ -20,7 +21,6 @@ from ratelimiter.engine.rules import (
 )
 
 NAME_PATTERN = r"^[a-z0-9_-]{1,64}$"
-MAX_BUCKET_TICKS = 2**53
 MAX_KEY = 5
 MAX_PRIORITY = 1_000
 

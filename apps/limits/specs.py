@@ -7,10 +7,11 @@ from typing import Any
 
 from apps.core.errors import Invalid
 from apps.limits.matches import MatchInvalid, match_normalise
-from apps.limits.models import MAX_BUCKET_TICKS, MAX_KEY, MAX_PRIORITY
+from apps.limits.models import MAX_KEY, MAX_PRIORITY
 from ratelimiter.engine.algorithms.token_bucket import tick_ms
-from ratelimiter.engine.matching import ATTRIBUTE_PREFIX
+from ratelimiter.engine.conditions import ATTRIBUTE_PREFIX
 from ratelimiter.engine.rules import (
+    MAX_BUCKET_TICKS,
     MAX_BURST_FACTOR,
     MAX_UNITS,
     MAX_WINDOW_MS,

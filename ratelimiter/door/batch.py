@@ -11,9 +11,10 @@ import msgspec
 
 from ratelimiter.door.checks import Checks
 from ratelimiter.door.exchange import Exchange
-from ratelimiter.engine.decision import Check, Decision
+from ratelimiter.engine.decision import Check
 from ratelimiter.engine.errors import EngineError
-from ratelimiter.engine.wire.decode import batch_decode, check_decode
+from ratelimiter.engine.interpret import Outcome
+from ratelimiter.engine.wire.decode import batch_decode, check_decode, idempotency_of
 from ratelimiter.engine.wire.render import Answer, batch_render, error_render
 from ratelimiter.snapshot.callers import Caller
 
@@ -63,8 +64,11 @@ class _Run:
 
     def _submit(self, position: int) -> int:
         try:
-            check = check_decode(bytes(self._entries[position]))
-            return self._checks.submit(self._caller, check, partial(self._decided, position, check))
+            body = bytes(self._entries[position])
+            check = check_decode(body)
+            idempotency = idempotency_of(self._exchange.idempotency_key, body, position=position)
+            decided = partial(self._decided, position, check)
+            return self._checks.submit(self._caller, check, decided, idempotency=idempotency)
         except EngineError as error:
             self._answered(position, error_render(error))
             return 0
@@ -72,9 +76,9 @@ class _Run:
             self._broke(position)
             return 0
 
-    def _decided(self, position: int, check: Check, decision: Decision) -> None:
+    def _decided(self, position: int, check: Check, outcome: Outcome) -> None:
         try:
-            answer, _ = self._checks.decided(self._caller, check, decision, started_ns=self._exchange.started_ns)
+            answer = self._checks.decided(self._caller, check, outcome, started_ns=self._exchange.started_ns)
         except Exception:  # noqa: BLE001 - the other checks of this call want their answers
             self._broke(position)
         else:

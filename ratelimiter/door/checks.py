@@ -18,12 +18,16 @@ from ratelimiter.door.render import Renderer
 from ratelimiter.engine.clock import unix_ms
 from ratelimiter.engine.decision import Check, Decision
 from ratelimiter.engine.errors import EngineError, Unavailable
+from ratelimiter.engine.interpret import Outcome
+from ratelimiter.engine.matching import RuleSet
 from ratelimiter.engine.prepare import prepare
-from ratelimiter.engine.wire.decode import check_decode, idempotency_key_refuse
+from ratelimiter.engine.records import Idempotency
+from ratelimiter.engine.wire.decode import check_decode, idempotency_of
 from ratelimiter.engine.wire.render import Answer, decision_render, error_render
 from ratelimiter.events.schema import event_from
 from ratelimiter.snapshot.callers import Caller, Callers
 from ratelimiter.snapshot.credentials import NO_RULES_YET, credential_key
+from ratelimiter.snapshot.model import Scope
 from ratelimiter.store.coalescer import Coalescer, Decided
 from ratelimiter.store.live import LiveCounts
 
@@ -52,38 +56,54 @@ class Checks:
         self._renderer = renderer
         self._tally = tally
         self._live = live
+        self.now_ms = unix_ms()
+
+    def tick(self, now_ms: int) -> None:
+        """Several times a second: the store's time, by which keys and overrides expire."""
+        self.now_ms = now_ms
 
     def check(self, exchange: Exchange) -> None:
         self.admit(exchange, self._judge)
 
-    def admit(self, exchange: Exchange, judge: Judge) -> None:
-        """Calls `judge` with the caller, once it is known and may check; answers otherwise."""
+    def admit(self, exchange: Exchange, judge: Judge, *, scope: Scope = Scope.CHECK) -> None:
+        """Calls `judge` with the caller, once it is known and its key has the scope; answers otherwise."""
         try:
-            idempotency_key_refuse(exchange.idempotency_key)
             raw = raw_credential(exchange)
             caller = self._callers.get(raw)
             if caller is None:
                 key = credential_key(raw)
-                self._callers.resolve(raw, key, partial(self._resolved, exchange, judge))
+                self._callers.resolve(raw, key, partial(self._resolved, exchange, judge, scope))
                 return
         except EngineError as error:
             self.fail(exchange, error)
             return
-        self._resolved(exchange, judge, caller)
+        self._resolved(exchange, judge, scope, caller)
 
-    def submit(self, caller: Caller, check: Check, decided: Decided) -> int:
-        """Returns how many rules the check met. Raises EngineError; then `decided` is not called."""
+    def submit(self, caller: Caller, check: Check, decided: Decided, *, idempotency: Idempotency | None = None) -> int:
+        """Returns the check's weight. Raises EngineError; then `decided` is not called."""
+        prepared = prepare(
+            self.rules_of(caller),
+            check,
+            live=caller.live,
+            now_ms=self.now_ms,
+            check_id=f"{self._prefix}{next(self._numbers):08x}",
+            idempotency=idempotency,
+        )
+        self._coalescer.submit(prepared, decided)
+        return prepared.weight
+
+    def rules_of(self, caller: Caller) -> RuleSet:
+        """Raises Unavailable."""
         rule_set = caller.state.rule_set
         if rule_set is None:
             raise Unavailable(NO_RULES_YET)
-        prepared = prepare(rule_set, check, live=caller.live)
-        self._coalescer.submit(prepared, decided)
-        return len(prepared.rules)
+        return rule_set
 
-    def decided(self, caller: Caller, check: Check, decision: Decision, *, started_ns: int) -> tuple[Answer, int]:
-        """The answer and its number; the event and the counts go where they belong."""
-        number = next(self._numbers)
-        check_id = f"{self._prefix}{number:08x}"
+    def decided(self, caller: Caller, check: Check, outcome: Outcome, *, started_ns: int) -> Answer:
+        """The answer; the event and the counts go where they belong."""
+        if not isinstance(outcome, Decision):
+            return self.refusal(outcome)
+        decision = outcome
         latency_us = (time.perf_counter_ns() - started_ns) // 1_000
         self._tally.decision(decision, latency_us)
         if check.mode != "peek":
@@ -92,20 +112,23 @@ class Checks:
                 event_from(
                     check,
                     decision,
-                    id=check_id,
-                    at_ms=unix_ms(),
                     latency_us=latency_us,
                     tenant=identity.tenant,
                     key_id=identity.key_id,
                     live=identity.live,
                 )
             )
-            self._live.count(decision, tenant=identity.tenant, key_id=identity.key_id, live=identity.live)
-        return decision_render(decision, check_id), number
+            if not decision.replayed:
+                self._live.count(decision, tenant=identity.tenant, key_id=identity.key_id, live=identity.live)
+        return decision_render(decision)
 
-    def answer(self, exchange: Exchange, answer: Answer, number: int = 0) -> None:
+    def refusal(self, outcome: Outcome) -> Answer:
+        """What there is instead of a decision."""
+        return error_render(outcome if isinstance(outcome, EngineError) else self.mistake())
+
+    def answer(self, exchange: Exchange, answer: Answer) -> None:
         self._tally.answers[answer.status] += 1
-        data = self._renderer.render(answer, exchange.request_id, number or next(self._numbers))
+        data = self._renderer.render(answer, exchange.request_id, next(self._numbers))
         if exchange.method == b"HEAD":
             data = data[: len(data) - len(answer.body)]
         self._outbox.put(exchange, data)
@@ -118,12 +141,12 @@ class Checks:
         _log.exception("a check could not be answered")
         return EngineError("this server made a mistake; it has been recorded")
 
-    def _resolved(self, exchange: Exchange, judge: Judge, caller: Caller | EngineError) -> None:
+    def _resolved(self, exchange: Exchange, judge: Judge, scope: Scope, caller: Caller | EngineError) -> None:
         if isinstance(caller, EngineError):
             self.fail(exchange, caller)
             return
         try:
-            permission_verify(caller)
+            permission_verify(caller, scope, now_ms=self.now_ms)
             judge(exchange, caller)
         except EngineError as error:
             self.fail(exchange, error)
@@ -131,12 +154,13 @@ class Checks:
             self.fail(exchange, self.mistake())
 
     def _judge(self, exchange: Exchange, caller: Caller) -> None:
-        check = check_decode(bytes(exchange.body))
-        self.submit(caller, check, partial(self._decided, exchange, caller, check))
+        body = bytes(exchange.body)
+        check = check_decode(body)
+        idempotency = idempotency_of(exchange.idempotency_key, body) if exchange.idempotency_key is not None else None
+        self.submit(caller, check, partial(self._decided, exchange, caller, check), idempotency=idempotency)
 
-    def _decided(self, exchange: Exchange, caller: Caller, check: Check, decision: Decision) -> None:
+    def _decided(self, exchange: Exchange, caller: Caller, check: Check, outcome: Outcome) -> None:
         try:
-            answer, number = self.decided(caller, check, decision, started_ns=exchange.started_ns)
-            self.answer(exchange, answer, number)
+            self.answer(exchange, self.decided(caller, check, outcome, started_ns=exchange.started_ns))
         except Exception:  # noqa: BLE001 - the other checks of this call want their answers
             self.fail(exchange, self.mistake())

@@ -9,12 +9,13 @@ if TYPE_CHECKING:
 class Exchange:
     """Header values are raw bytes, None where the header is absent. `answer` is the whole response once it is known.
 
-    `close` makes the answer the connection's last one. `started_ns` is when the request's last byte was read.
+    `gateway` holds the headers by which gateways describe a request, in small letters. `close` makes the answer the
+    connection's last one. `started_ns` is when the request's last byte was read.
     """
 
     __slots__ = (
         "answer", "api_key", "authorization", "body", "close", "connection", "content_length",
-        "expect", "host", "idempotency_key", "method", "path", "request_id", "started_ns",
+        "expect", "gateway", "host", "idempotency_key", "method", "path", "request_id", "started_ns",
         "transfer_encoding",
     )  # fmt: skip
 
@@ -30,6 +31,7 @@ class Exchange:
         self.content_length: bytes | None = None
         self.transfer_encoding: bytes | None = None
         self.expect: bytes | None = None
+        self.gateway: dict[bytes, bytes] | None = None
         self.body: bytes | bytearray = b""
         self.close = False
         self.answer: bytes | None = None

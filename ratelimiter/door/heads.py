@@ -57,6 +57,7 @@ class Heads:
             or exchange.request_id is not None
             or exchange.idempotency_key is not None
             or exchange.expect is not None
+            or exchange.gateway is not None
         ):
             return
         if len(self._known) >= MAX_HEADS:

@@ -38,6 +38,8 @@ _FIELDS = {
 }
 _FIELDS |= {name.title(): field for name, field in _FIELDS.items()}
 _FIELDS |= {b"X-API-Key": "api_key"}
+# What gateways say about the request that they ask for; see authz.
+GATEWAY_HEADERS = frozenset({b"x-forwarded-for", b"x-forwarded-method", b"x-forwarded-uri", b"x-rl-user"})
 _OTHERS = frozenset({b"User-Agent", b"Accept", b"Accept-Encoding", b"Content-Type", b"Connection"})
 
 
@@ -172,8 +174,11 @@ class HttpConnection(asyncio.Protocol):
         if field is None:
             if name in _OTHERS:
                 return
-            field = _FIELDS.get(name.lower())
+            lowered = name.lower()
+            field = _FIELDS.get(lowered)
             if field is None:
+                if lowered in GATEWAY_HEADERS:
+                    self._gateway_header(lowered, value)
                 return
         exchange = self._current
         if getattr(exchange, field) is not None:
@@ -182,6 +187,17 @@ class HttpConnection(asyncio.Protocol):
                 raise _Stop
             value = b""  # two are as good as none
         setattr(exchange, field, value)
+
+    def _gateway_header(self, name: bytes, value: bytes) -> None:
+        exchange = self._current
+        assert exchange is not None
+        said = exchange.gateway = exchange.gateway or {}
+        if name not in said:
+            said[name] = value
+        elif name == b"x-forwarded-for":
+            said[name] += b"," + value
+        else:
+            self._stop(InvalidRequest(f"the header {name.decode()} stands there twice"))
 
     def on_headers_complete(self) -> None:
         if self._resumed:

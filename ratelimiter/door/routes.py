@@ -9,6 +9,9 @@ from ratelimiter.engine.wire.decode import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES
 CHECK = b"/v1/check"
 CHECK_ALIAS = b"/check"
 BATCH = b"/v1/check/batch"
+EXPLAIN = b"/v1/check/explain"
+CHECKS = b"/v1/checks/"  # {id}/refund, {id}/release
+AUTHZ = b"/v1/authz"
 HEALTHZ = b"/healthz"
 READYZ = b"/readyz"
 

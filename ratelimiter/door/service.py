@@ -3,13 +3,28 @@
 import asyncio
 import time
 
+from ratelimiter.door.authz import Gateways
 from ratelimiter.door.batch import Batches
 from ratelimiter.door.checks import Checks
 from ratelimiter.door.exchange import Exchange
+from ratelimiter.door.explain import Explanations
+from ratelimiter.door.give_back import GiveBacks
 from ratelimiter.door.heads import Heads
 from ratelimiter.door.health import Health
 from ratelimiter.door.protocol import HttpConnection
-from ratelimiter.door.routes import BATCH, CHECK, CHECK_ALIAS, HEALTHZ, READYZ, Route, body_limit, path_of
+from ratelimiter.door.routes import (
+    AUTHZ,
+    BATCH,
+    CHECK,
+    CHECK_ALIAS,
+    CHECKS,
+    EXPLAIN,
+    HEALTHZ,
+    READYZ,
+    Route,
+    body_limit,
+    path_of,
+)
 from ratelimiter.door.settings import DoorSettings
 from ratelimiter.engine.errors import EngineError, MethodNotAllowed, NotFound
 from ratelimiter.engine.wire.render import Answer, error_render
@@ -18,12 +33,24 @@ SWEEPS_A_SECOND = 10  # each looks at a tenth of the connections
 
 
 class DoorService:
-    def __init__(self, *, settings: DoorSettings, checks: Checks, batches: Batches, health: Health) -> None:
+    def __init__(
+        self,
+        *,
+        settings: DoorSettings,
+        checks: Checks,
+        batches: Batches,
+        give_backs: GiveBacks,
+        explanations: Explanations,
+        gateways: Gateways,
+        health: Health,
+    ) -> None:
         self.settings = settings
         self.now_s = time.monotonic()
         self.draining = False
         self.heads = Heads()
         self._checks = checks
+        self._give_backs = give_backs
+        self._gateways = gateways
         self._health = health
         self._shares: list[set[HttpConnection]] = [set() for _ in range(SWEEPS_A_SECOND)]
         self._turn = 0
@@ -31,6 +58,7 @@ class DoorService:
             CHECK: Route((b"POST",), checks.check),
             CHECK_ALIAS: Route((b"POST",), checks.check),
             BATCH: Route((b"POST",), batches.check),
+            EXPLAIN: Route((b"POST",), explanations.handle),
             HEALTHZ: Route((b"GET", b"HEAD"), lambda exchange: checks.answer(exchange, health.alive())),
             READYZ: Route((b"GET", b"HEAD"), lambda exchange: checks.answer(exchange, health.ready())),
         }
@@ -43,11 +71,21 @@ class DoorService:
         exchange.started_ns = time.perf_counter_ns()
         route = self._routes.get(exchange.path) or self._routes.get(path_of(exchange.path))
         if route is None:
-            self._checks.fail(exchange, NotFound("there is nothing at this path"))
+            self._handle_tree(exchange, path_of(exchange.path))
         elif exchange.method not in route.methods:
             self._checks.answer(exchange, _method_not_allowed(route.methods))
         else:
             route.handle(exchange)
+
+    def _handle_tree(self, exchange: Exchange, path: bytes) -> None:
+        if path == AUTHZ or path.startswith(AUTHZ + b"/"):
+            self._gateways.handle(exchange)
+        elif not path.startswith(CHECKS):
+            self._checks.fail(exchange, NotFound("there is nothing at this path"))
+        elif exchange.method != b"POST":
+            self._checks.answer(exchange, _method_not_allowed((b"POST",)))
+        else:
+            self._give_backs.handle(exchange, path)
 
     def refuse(self, exchange: Exchange, error: EngineError) -> None:
         self._checks.fail(exchange, error)

@@ -23,6 +23,9 @@ class DoorSettings(msgspec.Struct, frozen=True):
     door_head_timeout_s: Annotated[int, Meta(ge=1, description="from a request's first byte to its last header")] = 10
     door_body_timeout_s: Annotated[int, Meta(ge=1, description="from the last header to the body's last byte")] = 10
     door_idle_timeout_s: Annotated[int, Meta(ge=1, description="a connection without requests is closed after")] = 75
+    door_trusted_hops: Annotated[
+        int, Meta(ge=1, le=16, description="proxies in front of /v1/authz whose X-Forwarded-For entries are believed")
+    ] = 1
     door_drain_s: Annotated[int, Meta(ge=1, description="the longest that a stopping process finishes its work")] = 20
     metrics_host: Annotated[str, Meta(description="where /metrics is served")] = "127.0.0.1"
     metrics_port: Annotated[int, Meta(ge=0, le=65_535, description="0 picks a free one")] = 8002

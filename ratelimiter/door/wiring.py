@@ -7,8 +7,11 @@ import os
 import time
 from secrets import token_hex
 
+from ratelimiter.door.authz import Gateways
 from ratelimiter.door.batch import Batches
 from ratelimiter.door.checks import Checks
+from ratelimiter.door.explain import Explanations
+from ratelimiter.door.give_back import GiveBacks
 from ratelimiter.door.health import Health
 from ratelimiter.door.metrics import Metrics, Tally
 from ratelimiter.door.outbox import Outbox
@@ -53,8 +56,12 @@ class Door:
             renderer=self._renderer, tally=tally, live=self._live,
         )  # fmt: skip
         self.service = DoorService(
-            settings=settings, checks=checks, batches=Batches(loop, checks), health=Health(self._link, self._watch)
-        )
+            settings=settings, checks=checks, batches=Batches(loop, checks),
+            give_backs=GiveBacks(checks, self._coalescer), explanations=Explanations(checks),
+            gateways=Gateways(checks, trusted_hops=settings.door_trusted_hops),
+            health=Health(self._link, self._watch),
+        )  # fmt: skip
+        self._checks = checks
         self._metrics = self._metrics_table(tally)
         self._turns = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -92,6 +99,7 @@ class Door:
     def _turn(self) -> None:
         self._timer = self._loop.call_later(1 / SWEEPS_A_SECOND, self._turn)
         self.service.sweep()
+        self._checks.tick(self._coalescer.now_ms())
         self._turns += 1
         if self._turns % SWEEPS_A_SECOND == 0:
             self._every_second()

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from ratelimiter.engine.rules import MAX_UNITS, Rule
+from ratelimiter.engine.rules import MAX_UNITS, MAX_WINDOW_MS, MIN_WINDOW_MS, Rule
 
 
 class Mode(StrEnum):
@@ -18,6 +18,8 @@ class Reason(StrEnum):
     OK = "ok"
     LIMIT_EXCEEDED = "limit_exceeded"
     COST_EXCEEDS_LIMIT = "cost_exceeds_limit"
+    CONCURRENCY_EXCEEDED = "concurrency_exceeded"
+    BLOCKED = "blocked"
     NO_RULE = "no_rule"
     FALLBACK_OPEN = "fallback_open"
     FALLBACK_CLOSED = "fallback_closed"
@@ -31,6 +33,21 @@ class Verdict(IntEnum):
     COST_EXCEEDS_LIMIT = 2
     FALLBACK_OPEN = 3
     FALLBACK_CLOSED = 4
+    CONCURRENCY_EXCEEDED = 5
+    BLOCKED = 6
+
+
+class InlineLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A limit that the caller brings along instead of a rule. `key` names dimensions, as in a rule."""
+
+    name: str
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_UNITS)]
+    window_ms: Annotated[int, msgspec.Meta(ge=MIN_WINDOW_MS, le=MAX_WINDOW_MS)]
+    key: tuple[str, ...] = ()
+    algorithm: Literal["sliding_window", "fixed_window", "token_bucket", "sliding_log", "concurrency"] = (
+        "sliding_window"
+    )
+    burst: Annotated[int, msgspec.Meta(ge=0, le=MAX_UNITS)] = 0
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -45,6 +62,7 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     mode: Literal["consume", "peek", "report"] = "consume"
     rules: tuple[str, ...] | None = None
     refundable: bool = False
+    limits: tuple[InlineLimit, ...] = ()
 
 
 class RuleResult(msgspec.Struct, frozen=True, gc=False):
@@ -63,9 +81,13 @@ class RuleResult(msgspec.Struct, frozen=True, gc=False):
 class Decision(msgspec.Struct, frozen=True):
     """The answer. `policy` and its four companions belong to the binding rule, None when no rule matched.
 
-    `rules` (never rendered) are the evaluated rules, in the order of `results`.
+    `rules` (never rendered) are the evaluated rules, in the order of `results`. `at_ms` is when it was made, in Unix ms
+    by the store's clock; one that is on record (`recorded`) keeps its id and its time when it is `replayed`. `shard` is
+    -1 for a tenant that is not sharded.
     """
 
+    check_id: str
+    at_ms: int
     allowed: bool
     reason: Reason
     degraded: bool
@@ -77,3 +99,6 @@ class Decision(msgspec.Struct, frozen=True):
     retry_after_ms: int | None
     results: tuple[RuleResult, ...]
     rules: tuple[Rule, ...] = ()
+    shard: int = -1
+    recorded: bool = False
+    replayed: bool = False

@@ -33,6 +33,18 @@ class Forbidden(EngineError):
     code = "forbidden"
 
 
+class QuotaExhausted(EngineError):
+    """The plan's checks of this period are used up. Not an answer about the end user."""
+
+    status = 402
+    code = "plan_quota_exhausted"
+
+
+class IdempotencyMismatch(EngineError):
+    status = 422
+    code = "idempotency_mismatch"
+
+
 class NotFound(EngineError):
     status = 404
     code = "not_found"

@@ -1,6 +1,7 @@
 """The one place that spells Redis keys.
 
-Counter identity: `ratelimit:{<tenant>}:<type>:<rule id>:<digest>`. The digest is 128 bits of BLAKE2b over
+Counter identity: `ratelimit:{<tenant>}:<type>:<rule id>:<digest>`, with `{<tenant>.<shard>}` where a tenant is spread
+over several slots. The digest is 128 bits of BLAKE2b over
 length-prefixed parts: key class (live or test), algorithm, window, and every dimension's name and value. Length
 prefixes make it injective before hashing, so no value can imitate another one's key, and what a caller sends never
 stands in the key itself, so it cannot steer the hash slot. Changing algorithm, window or dimensions starts a new
@@ -8,7 +9,7 @@ counter; changing the limit keeps it.
 """
 
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 from ratelimiter.engine.rules import Rule
@@ -42,18 +43,53 @@ def key_last_used(tenant: int) -> str:
     return f"keys:used:{{{tenant}}}"
 
 
-def counter_prefix(tenant: int, rule: Rule) -> str:
-    return f"ratelimit:{{{tenant}}}:{rule.type}:{rule.id}:"
+def tenant_tag(tenant: int, shard: int = -1) -> str:
+    """What decides the hash slot of everything that a check touches."""
+    return f"{{{tenant}}}" if shard < 0 else f"{{{tenant}.{shard}}}"
 
 
-def counter_digest(rule: Rule, values: Sequence[str], *, live: bool) -> str:
-    """22 characters of URL-safe Base64; `values` in the order of `rule.key`."""
-    parts = ["live" if live else "test", rule.algorithm, str(rule.window_ms)]
+def counter_prefix(tag: str, rule: Rule) -> str:
+    """`rule.id` is 0 for a limit that came with the check, which is told by its name."""
+    return f"ratelimit:{tag}:{rule.type}:{rule.id or f'inline.{rule.namespace}.{rule.name}'}:"
+
+
+def counter_digest(rule: Rule, values: Sequence[str], *, live: bool, what: str = "") -> str:
+    """22 characters of URL-safe Base64; `values` in the order of `rule.key`. `what` tells a rule's counters apart."""
+    parts = ["live" if live else "test", what or rule.algorithm, str(rule.window_ms)]
+    if rule.calendar is not None:
+        parts += ("calendar", rule.calendar.unit, rule.calendar.zone, str(rule.calendar.anchor))
     for name, value in zip(rule.key, values, strict=True):
         parts += (name, value)
+    return _digest([part.encode() for part in parts])
+
+
+def quota(tag: str, period: str) -> str:
+    """Integer: billable checks in the period."""
+    return f"quota:{tag}:{period}"
+
+
+def replay_record(tag: str, key: bytes, *, live: bool) -> str:
+    """The answer to the check with this Idempotency-Key."""
+    return f"replay:{tag}:{'live' if live else 'test'}:{_digest([key])}"
+
+
+def check_record(tag: str, check_id: str, *, live: bool) -> str:
+    """What the check charged, so that it can be given back."""
+    return f"record:{tag}:{'live' if live else 'test'}:{check_id}"
+
+
+def slot_nonce(check_id: str) -> str:
+    """Eight characters that name a check's slots in a concurrency counter."""
+    return _digest([check_id.encode()])[:8]
+
+
+def fingerprint(body: bytes) -> str:
+    return _digest([body])
+
+
+def _digest(parts: Iterable[bytes]) -> str:
     digest = blake2b(digest_size=DIGEST_BYTES)
     for part in parts:
-        raw = part.encode()
-        digest.update(len(raw).to_bytes(4))
-        digest.update(raw)
+        digest.update(len(part).to_bytes(4))
+        digest.update(part)
     return urlsafe_b64encode(digest.digest())[:22].decode()

@@ -1,116 +1,285 @@
 """Which rules a check meets. A RuleSet is compiled once per snapshot revision and never changes.
 
 What a rule needs and the check lacks makes the rule not match: a rule per user says nothing about anonymous checks.
+Rules that deny or allow are gates: they stand before all others, whatever the check names, and deny goes before allow.
 """
 
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import blake2b
 from typing import NamedTuple
 
+import msgspec
+
 from ratelimiter.engine import keys
-from ratelimiter.engine.addresses import Networks, address_key
-from ratelimiter.engine.algorithms.table import ALGORITHMS
-from ratelimiter.engine.decision import Check
-from ratelimiter.engine.errors import InvalidRequest, NotFound
-from ratelimiter.engine.rules import MAX_RULES_PER_CHECK, AttributeCondition, Match, Rule, RuleMode
+from ratelimiter.engine.applied import LOGGED, Applied, Standing
+from ratelimiter.engine.conditions import predicates, reader
+from ratelimiter.engine.decision import Check, InlineLimit
+from ratelimiter.engine.errors import InvalidRequest, NotFound, Unavailable
+from ratelimiter.engine.overrides import Overrides
+from ratelimiter.engine.quota import Quota, QuotaKey
+from ratelimiter.engine.rules import (
+    MAX_RULES_PER_CHECK,
+    MAX_UNITS,
+    UNLIMITED,
+    Action,
+    Algorithm,
+    Override,
+    Rule,
+    RuleMode,
+    RuleType,
+)
 
-ATTRIBUTE_PREFIX = "attributes."
-_MAX_CACHED_KEYS = 8_192
+MIN_SHARE = 100  # a shard's least share of a limit, when a limit is shared at all
+SHARDED_IPV6_PREFIX = 64
+OverridesSource = Callable[[], Iterable[Override]]
 
-Predicate = Callable[[Check], bool]
-Reader = Callable[[Check], str | None]
+_MAX_CACHED = 8_192
+_MAX_INLINE = 1_024
+_TYPE_OF_KEY = {(): RuleType.GLOBAL, ("ip",): RuleType.IP, ("route",): RuleType.ROUTE, ("user",): RuleType.USER}
+
+
+class Sharding(msgspec.Struct, frozen=True):
+    """A tenant on several slots: a check belongs to the shard that the hash of its `dimension` says.
+
+    Rules keyed by the dimension stay exact; others have floor(limit / shards) on each shard.
+    """
+
+    dimension: str
+    shards: int
 
 
 class Selection(NamedTuple):
-    """Rules in the order of evaluation; `truncated` when more than the most allowed would have matched."""
+    """In the order of evaluation; `truncated` when more rules would have matched than are evaluated."""
 
-    rules: Sequence["CompiledRule"]
+    rules: list[Applied]
     truncated: bool
+    shard: int
 
 
 class CompiledRule:
     """A rule with everything that does not depend on the check worked out."""
 
-    __slots__ = ("_keys", "_predicates", "_readers", "_tenant", "algorithm", "numbers", "rule")
+    __slots__ = ("_applied", "_overrides", "_overrides_source", "_predicates", "_readers", "_tenant", "rule", "shares")
 
-    def __init__(self, tenant: int, rule: Rule) -> None:
+    def __init__(
+        self, tenant: int, rule: Rule, *, overrides: OverridesSource | None = None, sharding: Sharding | None = None
+    ) -> None:
+        """Raises ValueError for conditions that cannot be understood."""
         self.rule = rule
-        self.algorithm = ALGORITHMS[rule.algorithm]
-        p1, p2 = self.algorithm.params(rule)
-        shadow = int(rule.mode is RuleMode.SHADOW)
-        self.numbers = (self.algorithm.code, shadow, rule.limit, p1, p2)
+        self.shares = _shares(rule, sharding)
         self._tenant = tenant
-        self._predicates = tuple(_predicates(rule.match))
-        self._readers = tuple(_reader(name, rule) for name in rule.key)
-        self._keys: dict[tuple[bool, tuple[str, ...]], bytes] = {}
+        self._predicates = tuple(predicates(rule.match))
+        self._readers = tuple(reader(name, rule.ipv6_prefix) for name in rule.key)
+        self._overrides_source = overrides
+        self._overrides: Overrides | None = None
+        self._applied: dict[tuple[bool, int, tuple[str, ...]], Applied] = {}
 
     def matches(self, check: Check) -> bool:
-        for reader in self._readers:
-            if reader(check) is None:
+        for read in self._readers:
+            if read(check) is None:
                 return False
-        for predicate in self._predicates:
-            if not predicate(check):
+        for _, holds in self._predicates:
+            if not holds(check):
                 return False
         return True
 
-    def counter_key(self, check: Check, *, live: bool) -> bytes:
-        """Only for a check that matches."""
-        readers = self._readers
-        values = tuple([reader(check) or "" for reader in readers]) if readers else ()
-        cached = self._keys.get((live, values))
-        if cached is not None:
+    def obstacle(self, check: Check) -> str | None:
+        """Why it does not match, as a sentence; None when it does."""
+        for name, read in zip(self.rule.key, self._readers, strict=True):
+            if read(check) is None:
+                return f"It counts by {name}, which the check lacks."
+        for part, holds in self._predicates:
+            if not holds(check):
+                return f"Its condition on {part} does not hold."
+        return None
+
+    def values(self, check: Check) -> tuple[str, ...]:
+        """What it counts by, in the order of `rule.key`. Only for a check that matches."""
+        return tuple([read(check) or "" for read in self._readers])
+
+    def override_for(self, values: tuple[str, ...], now_ms: int) -> Override | None:
+        """Raises Unavailable when the overrides cannot be understood."""
+        if self._overrides_source is None:
+            return None
+        if self._overrides is None:  # a thousand of them take a millisecond: only for rules that are met
+            try:
+                self._overrides = Overrides(self.rule.key, self._overrides_source())
+            except ValueError as error:  # msgspec's are ValueErrors too
+                raise Unavailable(f"the overrides of rule {self.rule.name!r} cannot be read: {error}") from None
+        found = self._overrides.find(values)
+        return found if found is None or not found.expires_at_ms or found.expires_at_ms > now_ms else None
+
+    def apply(self, check: Check, *, live: bool, shard: int, now_ms: int) -> Applied:
+        """Only for a check that matches. `now_ms` in Unix ms."""
+        values = self.values(check) if self._readers else ()
+        cached = self._applied.get((live, shard, values))
+        if cached is not None and (not cached.expires_at_ms or cached.expires_at_ms > now_ms):
             return cached
-        if len(self._keys) >= _MAX_CACHED_KEYS:
-            self._keys.clear()
-        key = keys.counter_prefix(self._tenant, self.rule) + keys.counter_digest(self.rule, values, live=live)
-        encoded = self._keys[live, values] = key.encode()
-        return encoded
+        if len(self._applied) >= _MAX_CACHED:
+            self._applied.clear()
+        applied = self._apply(values, live=live, shard=shard, now_ms=now_ms)
+        self._applied[live, shard, values] = applied
+        return applied
+
+    def _apply(self, values: tuple[str, ...], *, live: bool, shard: int, now_ms: int) -> Applied:
+        rule = self.rule
+        prefix = keys.counter_prefix(keys.tenant_tag(self._tenant, shard), rule)
+        key = (prefix + keys.counter_digest(rule, values, live=live)).encode()
+        penalty_key = b""
+        if rule.escalation is not None and rule.mode is RuleMode.ENFORCE:
+            penalty_key = (prefix + keys.counter_digest(rule, values, live=live, what="penalty")).encode()
+        override = self.override_for(values, now_ms)
+        if override is None:
+            return self._counting(key, penalty_key, rule.limit, rule.burst, 0)
+        if override.limit in (0, UNLIMITED):
+            blocked = override.limit == 0
+            return Applied(
+                rule, key, limit=0 if blocked else MAX_UNITS, burst=0, expires_at_ms=override.expires_at_ms,
+                standing=Standing.BLOCKED if blocked else Standing.UNLIMITED,
+            )  # fmt: skip
+        return self._counting(key, penalty_key, override.limit, override.burst, override.expires_at_ms)
+
+    def _counting(self, key: bytes, penalty_key: bytes, limit: int, burst: int, expires_at_ms: int) -> Applied:
+        return Applied(
+            self.rule, key, limit=limit // self.shares, burst=burst // self.shares, penalty_key=penalty_key,
+            expires_at_ms=expires_at_ms,
+        )  # fmt: skip
 
 
 class RuleSet:
-    """Every enabled rule of a tenant."""
+    """Every enabled rule of a tenant, by namespace; `namespaces` adds those that have none at present."""
 
-    def __init__(self, tenant: int, rules: Iterable[Rule]) -> None:
+    def __init__(
+        self,
+        tenant: int,
+        rules: Iterable[Rule],
+        *,
+        overrides: Mapping[int, OverridesSource] | None = None,
+        namespaces: Iterable[str] = (),
+        sharding: Sharding | None = None,
+        quota: Quota | None = None,
+        inline_types: Sequence[str] = (),
+    ) -> None:
+        """Raises ValueError for what cannot be understood."""
         self.tenant = tenant
-        ordered = sorted(rules, key=lambda rule: (rule.mode is RuleMode.SHADOW, -rule.priority, rule.id))
-        self._by_namespace: dict[str, list[CompiledRule]] = {"default": []}
-        for rule in ordered:
-            self._by_namespace.setdefault(rule.namespace, []).append(CompiledRule(tenant, rule))
+        self._sharding = sharding
+        self._shard_by = None if sharding is None else reader(sharding.dimension, SHARDED_IPV6_PREFIX)
+        self.quota = quota
+        self._inline_types = frozenset(inline_types)
+        self._inline: dict[tuple[str, InlineLimit], CompiledRule] = {}
+        self._by_namespace: dict[str, list[CompiledRule]] = {"default": [], **{name: [] for name in namespaces}}
+        self._gates: dict[str, list[CompiledRule]] = {}
+        self._quotas: dict[int, QuotaKey] = {}
+        self.has_exceptions = False  # overrides or gates: some rules may ask no counter
+        self.holds_slots = False
+        self.has_penalties = False
+        self.is_light = True
+        held = overrides or {}
+        for rule in sorted(rules, key=lambda rule: (rule.mode is RuleMode.SHADOW, -rule.priority, rule.id)):
+            place = self._by_namespace if rule.action is Action.LIMIT else self._gates
+            compiled = CompiledRule(tenant, rule, overrides=held.get(rule.id), sharding=sharding)
+            place.setdefault(rule.namespace, []).append(compiled)
+            self._by_namespace.setdefault(rule.namespace, [])
+            self._characterise(rule, is_overridden=rule.id in held)
+        for gates in self._gates.values():
+            gates.sort(key=lambda gate: gate.rule.action is Action.ALLOW)
 
-    def select(self, check: Check) -> Selection:
-        """Raises NotFound for an unknown namespace, InvalidRequest for an unknown rule name."""
+    def select(self, check: Check, *, live: bool, now_ms: int) -> Selection:
+        """Raises NotFound for an unknown namespace, InvalidRequest for an unknown rule name or a limit not allowed."""
+        shard = -1 if self._sharding is None else self._shard(check, self._sharding.shards)
+        candidates = self.candidates(check)
+        gate = self._gate(check) if self._gates else None
+        if gate is not None:
+            standing = Standing.BLOCKED if gate.rule.action is Action.DENY else Standing.UNLIMITED
+            limit = 0 if standing is Standing.BLOCKED else MAX_UNITS
+            return Selection([Applied(gate.rule, b"", limit=limit, burst=0, standing=standing)], False, shard)  # noqa: FBT003
+        matching = [compiled for compiled in candidates if compiled.matches(check)]
+        if check.limits:
+            matching = [*self._inline_rules(check), *matching]
+        truncated = len(matching) > MAX_RULES_PER_CHECK
+        if truncated:
+            matching = matching[:MAX_RULES_PER_CHECK]
+        return Selection(
+            [compiled.apply(check, live=live, shard=shard, now_ms=now_ms) for compiled in matching], truncated, shard
+        )
+
+    def candidates(self, check: Check) -> list[CompiledRule]:
+        """Every rule that could match: of the check's namespace, and by the names it gives. Raises as `select` does."""
         candidates = self._by_namespace.get(check.namespace)
         if candidates is None:
-            raise NotFound(f"namespace {check.namespace!r} has no rules")
-        if check.rules is not None:
-            candidates = _named(candidates, check.rules)
-        matching = [compiled for compiled in candidates if compiled.matches(check)]
-        if len(matching) > MAX_RULES_PER_CHECK:
-            return Selection(matching[:MAX_RULES_PER_CHECK], truncated=True)
-        return Selection(matching, truncated=False)
+            raise NotFound(f"there is no namespace {check.namespace!r}")
+        return candidates if check.rules is None else _named(candidates, check.rules)
+
+    def gates(self, check: Check) -> Sequence[CompiledRule]:
+        """Deny before allow."""
+        return self._gates.get(check.namespace, ())
+
+    def quota_key(self, shard: int) -> QuotaKey:
+        """A shard has its share of the cap. Only with a quota."""
+        assert self.quota is not None
+        held = self._quotas.get(shard)
+        if held is None:
+            key = keys.quota(keys.tenant_tag(self.tenant, shard), self.quota.period).encode()
+            shares = 1 if self._sharding is None else self._sharding.shards
+            held = self._quotas[shard] = QuotaKey(key, self.quota.cap and max(1, self.quota.cap // shares))
+        return held
+
+    def _characterise(self, rule: Rule, *, is_overridden: bool) -> None:
+        self.has_exceptions |= is_overridden or rule.action is not Action.LIMIT
+        self.holds_slots |= rule.algorithm is Algorithm.CONCURRENCY
+        self.has_penalties |= rule.escalation is not None
+        self.is_light = self.is_light and rule.escalation is None and rule.algorithm not in LOGGED
+
+    def _gate(self, check: Check) -> CompiledRule | None:
+        for gate in self.gates(check):
+            if gate.rule.mode is RuleMode.ENFORCE and gate.matches(check):
+                return gate
+        return None
+
+    def _shard(self, check: Check, shards: int) -> int:
+        """A check without the dimension belongs to the first shard."""
+        value = None if self._shard_by is None else self._shard_by(check)
+        return 0 if value is None else int.from_bytes(blake2b(value.encode(), digest_size=8).digest()) % shards
+
+    def _inline_rules(self, check: Check) -> list[CompiledRule]:
+        return [self._inline_rule(check, limit, position) for position, limit in enumerate(check.limits)]
+
+    def _inline_rule(self, check: Check, limit: InlineLimit, position: int) -> CompiledRule:
+        compiled = self._inline.get((check.namespace, limit))
+        if compiled is None:
+            compiled = self._inline_compile(check.namespace, limit, position)
+            if len(self._inline) >= _MAX_INLINE:
+                self._inline.clear()
+            self._inline[check.namespace, limit] = compiled
+        obstacle = compiled.obstacle(check)
+        if obstacle is not None:
+            raise InvalidRequest(f"/limits/{position}: {obstacle}", (f"/limits/{position}/key", obstacle))
+        return compiled
+
+    def _inline_compile(self, namespace: str, limit: InlineLimit, position: int) -> CompiledRule:
+        kind = _TYPE_OF_KEY.get(limit.key, RuleType.CUSTOM)
+        if kind not in self._inline_types:
+            message = f"limits of type “{kind}” are not part of this plan"
+            raise InvalidRequest(f"/limits/{position}: {message}", (f"/limits/{position}/key", message))
+        rule = Rule(
+            id=0, name=limit.name, type=kind, limit=limit.limit, window_ms=limit.window_ms, key=limit.key,
+            namespace=namespace, algorithm=Algorithm(limit.algorithm), burst=limit.burst,
+        )  # fmt: skip
+        compiled = CompiledRule(self.tenant, rule, sharding=self._sharding)
+        if compiled.shares > 1 and limit.limit < MIN_SHARE * compiled.shares:
+            message = f"must be at least {MIN_SHARE * compiled.shares} in a sharded tenant"
+            raise InvalidRequest(f"/limits/{position}: {message}", (f"/limits/{position}/limit", message))
+        return compiled
 
 
-def route_pattern(pattern: str) -> re.Pattern[str]:
-    """The regular expression of a route pattern (see rules.Match).
-
-    A star stands for a whole segment, so matching is linear in the length of the route: stars within segments would let
-    one rule keep a door busy for minutes. Raises ValueError with a sentence when it is no pattern.
-    """
-    method, space, path = pattern.partition(" ")
-    if not space:
-        method, path = "*", pattern
-    if not path.startswith("/"):
-        raise ValueError(f"{pattern!r} is not a route: write it as “POST /v1/chat” or “/v1/chat”")
-    if method != "*" and not re.fullmatch(r"[A-Z]{1,16}", method):
-        raise ValueError(f"{method!r} is not a method: write it in capitals, or * for any")
-    method_part = r"(?:[A-Z]+ )?" if method == "*" else re.escape(method) + " "
-    rest = path.endswith("/**")
-    segments = (path[:-3] if rest else path).split("/")
-    for segment in segments:
-        if "*" in segment and segment != "*":
-            raise ValueError(f"{segment!r} is not a segment: * stands for a whole one, and /** only at the end")
-    path_part = "/".join("[^/]*" if segment == "*" else re.escape(segment) for segment in segments)
-    return re.compile(method_part + path_part + ("(?:/.*)?" if rest else ""), re.DOTALL)
+def _shares(rule: Rule, sharding: Sharding | None) -> int:
+    """Over how many shards the rule's counters are spread."""
+    if sharding is None:
+        return 1
+    is_whole = sharding.dimension in rule.key and (
+        sharding.dimension != "ip" or rule.ipv6_prefix >= SHARDED_IPV6_PREFIX
+    )
+    return 1 if is_whole else sharding.shards
 
 
 def _named(candidates: list[CompiledRule], names: tuple[str, ...]) -> list[CompiledRule]:
@@ -124,47 +293,3 @@ def _named(candidates: list[CompiledRule], names: tuple[str, ...]) -> list[Compi
             (f"/rules/{position}", f"no enabled rule of this namespace is named {missing[0]!r}"),
         )
     return found
-
-
-def _reader(dimension: str, rule: Rule) -> Reader:
-    if dimension == "ip":
-        prefix = rule.ipv6_prefix
-        return lambda check: None if check.ip is None else address_key(check.ip, prefix)
-    if dimension == "route":
-        return lambda check: check.route
-    if dimension == "user":
-        return lambda check: check.user
-    name = dimension.removeprefix(ATTRIBUTE_PREFIX)
-    return lambda check: check.attributes.get(name)
-
-
-def _predicates(match: Match) -> Iterable[Predicate]:
-    if match.routes:
-        yield _route_predicate(match.routes)
-    if match.ips:
-        networks = Networks(match.ips)
-        yield lambda check: check.ip is not None and networks.contain(check.ip)
-    if match.users:
-        users = frozenset(match.users)
-        yield lambda check: check.user in users
-    for name, condition in match.attributes.items():
-        yield _attribute_predicate(name, condition)
-
-
-def _route_predicate(patterns: tuple[str, ...]) -> Predicate:
-    exact = frozenset(pattern for pattern in patterns if "*" not in pattern and " " in pattern)
-    wild = [route_pattern(pattern) for pattern in patterns if pattern not in exact]
-
-    def holds(check: Check) -> bool:
-        route = check.route
-        return route is not None and (route in exact or any(pattern.fullmatch(route) for pattern in wild))
-
-    return holds
-
-
-def _attribute_predicate(name: str, condition: AttributeCondition) -> Predicate:
-    if condition.prefix is not None:
-        prefix = condition.prefix
-        return lambda check: check.attributes.get(name, "").startswith(prefix) and name in check.attributes
-    accepted = frozenset(condition.one_of or ()) if condition.equals is None else frozenset((condition.equals,))
-    return lambda check: check.attributes.get(name) in accepted

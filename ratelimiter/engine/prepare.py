@@ -1,132 +1,189 @@
-"""Deciding without I/O: `prepare` turns a check into what the script needs, `interpret` its reply into a decision.
+"""From a check to what the script needs, without I/O; `interpret` makes a decision of its reply.
 
 Between the two stands one call to a store, sync or async; that call is all in which the doors differ.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
-from ratelimiter.engine.algorithms.base import NEVER
-from ratelimiter.engine.decision import Check, Decision, Reason, RuleResult, Verdict
+from ratelimiter.engine import keys
+from ratelimiter.engine.applied import Applied, Standing
+from ratelimiter.engine.decision import Check
 from ratelimiter.engine.errors import CallLate
-from ratelimiter.engine.matching import CompiledRule, RuleSet
+from ratelimiter.engine.matching import RuleSet
+from ratelimiter.engine.quota import QuotaKey
+from ratelimiter.engine.records import REPLAY_LIFE_MS, GiveBack, Idempotency, Recording, recording_of
 from ratelimiter.engine.rules import RuleMode
 
 MODES = {"consume": 0, "peek": 1, "report": 2}
-VALUES_PER_RULE = 4
-FALLBACK_RETRY_MS = 1_000
-ALLOWED_WITHOUT_RULES = (1,)  # what the script would reply on a check that met no rule; no store need be asked
+# Parts of a check, as lua/check.lua adds them to the mode.
+_QUOTA, _REPLAY, _RECORD, _PENALTY, _LEASE = 4, 8, 16, 32, 64
+VALUES_PER_EVALUATION = 4
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[int])
+_decoder = msgspec.msgpack.Decoder(list[Any])
 
-# Plain sets and numbers: the hot path meets them several times a check, and an enum's members are looked up slowly.
-_PASSING = frozenset((int(Verdict.ALLOWED), int(Verdict.FALLBACK_OPEN)))
-_FALLBACK_OPEN = int(Verdict.FALLBACK_OPEN)
-_ENFORCE = RuleMode.ENFORCE
 
-_DENIAL_REASON = {
-    Verdict.DENIED: Reason.LIMIT_EXCEEDED,
-    Verdict.COST_EXCEEDS_LIMIT: Reason.COST_EXCEEDS_LIMIT,
-    Verdict.FALLBACK_CLOSED: Reason.FALLBACK_CLOSED,
-}
+class Extras(msgspec.Struct, frozen=True):
+    """What only some checks have. `applied` are all rules of the answer, in its order, when some ask no counter."""
+
+    applied: Sequence[Applied] = ()
+    recording: Recording | None = None
+    has_penalty: bool = False
+    shard: int = -1
+    lease: int = 0
 
 
 class Prepared(msgspec.Struct, frozen=True, gc=False):
-    """One check, ready for a store: `rules[i]` counts in `keys[i]`."""
+    """One check, ready for a store: `rules[i]` counts in `keys[i]`. `weight` is what it costs, in evaluations."""
 
     tenant: int
     check: Check
-    rules: Sequence[CompiledRule]
+    rules: Sequence[Applied]
     keys: Sequence[bytes]
     truncated: bool
+    check_id: str
+    weight: int
+    quota: QuotaKey | None = None
+    extras: Extras | None = None
+
+    @property
+    def needs_store(self) -> bool:
+        return (
+            bool(self.rules)
+            or self.quota is not None
+            or (self.extras is not None and self.extras.recording is not None)
+        )
+
+
+Entry = Prepared | GiveBack
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One script call. `offsets[i]` is where the part of the i-th check begins in the reply."""
+    """One script call. `offsets[i]` is where the part of the i-th entry begins in the reply."""
 
     keys: list[bytes]
     argument: bytes
     offsets: list[int]
 
 
-def prepare(rule_set: RuleSet, check: Check, *, live: bool) -> Prepared:
-    """Raises NotFound (namespace) and InvalidRequest (rule names)."""
-    rules, truncated = rule_set.select(check)
-    return Prepared(rule_set.tenant, check, rules, [rule.counter_key(check, live=live) for rule in rules], truncated)
+def prepare(
+    rule_set: RuleSet,
+    check: Check,
+    *,
+    live: bool,
+    now_ms: int,
+    check_id: str,
+    idempotency: Idempotency | None = None,
+) -> Prepared:
+    """`now_ms` in the store's time. Raises NotFound (namespace) and InvalidRequest (rule names, inline limits)."""
+    applied, truncated, shard = rule_set.select(check, live=live, now_ms=now_ms)
+    if shard >= 0:
+        check_id = f"{check_id}.{shard}"  # so that its record is found again
+    rules, is_blocked = applied, False
+    if rule_set.has_exceptions:
+        applied, rules = _split(applied)
+        is_blocked = not rules and any(map(_refuses, applied))
+    is_peek = check.mode == "peek"
+    recording = None
+    if not is_peek and (idempotency is not None or check.refundable or rule_set.holds_slots or check.limits):
+        recording = recording_of(
+            applied, tag=keys.tenant_tag(rule_set.tenant, shard), live=live, check_id=check_id, truncated=truncated,
+            shard=shard, refundable=check.refundable, idempotency=idempotency,
+        )  # fmt: skip
+    quota = None
+    if live and not is_peek and rule_set.quota is not None and not is_blocked:
+        quota = rule_set.quota_key(shard)
+    extras = None
+    if recording is not None or shard >= 0 or rules is not applied or rule_set.has_penalties:
+        has_penalty = any(rule.penalty_key for rule in rules)
+        extras = Extras(() if rules is applied else applied, recording, has_penalty, shard)
+    weight = len(rules) if rule_set.is_light and not check.limits else sum([rule.weight for rule in rules])
+    return Prepared(
+        rule_set.tenant, check, rules, [rule.key for rule in rules], truncated, check_id, weight, quota, extras
+    )
 
 
-def encode(batch: Sequence[Prepared], *, not_after_ms: int = 0) -> Call:
-    """`not_after_ms` in the store's time; 0 sets no bound."""
+def encode(batch: Sequence[Entry], *, not_after_ms: int = 0, at_ms: int = 0) -> Call:
+    """Both in the store's time: `not_after_ms` 0 sets no bound, `at_ms` is about now and picks calendar cells."""
     index_of: dict[bytes, int] = {}
-    numbers = [not_after_ms]
+    numbers: list[Any] = [not_after_ms]
     offsets = []
     offset = 1
-    for prepared in batch:
-        check = prepared.check
+    for entry in batch:
         offsets.append(offset)
-        offset += 1 + VALUES_PER_RULE * len(prepared.rules)
-        numbers += (MODES[check.mode], check.cost, len(prepared.rules))
-        for rule, key in zip(prepared.rules, prepared.keys, strict=True):
-            numbers.append(index_of.setdefault(key, len(index_of) + 1))
-            numbers += rule.numbers
+        if isinstance(entry, GiveBack):
+            offset += entry.append_to(numbers, index_of)
+            continue
+        check, rules = entry.check, entry.rules
+        count = len(rules)
+        if entry.extras is not None:
+            count += _head_append(entry, entry.extras, numbers, index_of)
+        elif entry.quota is not None:
+            quota = entry.quota
+            at = index_of.setdefault(quota.key, len(index_of) + 1)
+            numbers += (MODES[check.mode] + _QUOTA, check.cost, count, at, quota.cap)
+        else:
+            numbers += (MODES[check.mode], check.cost, count)
+        offset += 1 + VALUES_PER_EVALUATION * count
+        for rule in rules:
+            if rule.penalty_key:
+                numbers.append(index_of.setdefault(rule.penalty_key, len(index_of) + 1))
+                numbers += rule.penalty_numbers
+            numbers.append(index_of.setdefault(rule.key, len(index_of) + 1))
+            numbers += rule.numbers or rule.numbers_for(at_ms, keys.slot_nonce(entry.check_id))
     return Call(list(index_of), _encoder.encode(numbers), offsets)
 
 
-def reply_decode(raw: bytes) -> list[int]:
-    """The script's reply as numbers, the store's time first. Raises CallLate when nothing was counted."""
+def reply_decode(raw: bytes) -> list[Any]:
+    """The script's reply, the store's time first. Raises CallLate when nothing was counted."""
     numbers = _decoder.decode(raw)
     if len(numbers) == 1:
         raise CallLate(numbers[0])
     return numbers
 
 
-def interpret(prepared: Prepared, reply: Sequence[int], offset: int, *, degraded: bool = False) -> Decision:
-    """`reply[offset]` is the verdict on the whole check, four numbers per rule follow (see lua/check.lua)."""
-    allowed = reply[offset] == 1
-    results = []
-    verdicts = []
-    binding = -1
-    at = offset + 1
-    for position, compiled in enumerate(prepared.rules):
-        rule = compiled.rule
-        verdict, remaining, reset_ms, retry_ms = reply[at : at + VALUES_PER_RULE]
-        at += VALUES_PER_RULE
-        results.append(
-            RuleResult(
-                rule.name, verdict in _PASSING, rule.mode, rule.limit, remaining, rule.window_ms, reset_ms,
-                None if retry_ms == NEVER else retry_ms,
-            )
-        )  # fmt: skip
-        verdicts.append(verdict)
-        if rule.mode is _ENFORCE and (binding < 0 or _binds(results[position], results[binding], allowed=allowed)):
-            binding = position
-    rules = tuple([compiled.rule for compiled in prepared.rules])
-    if binding < 0:
-        nothing = (None, None, None, None, None)
-        return Decision(True, Reason.NO_RULE, degraded, prepared.truncated, *nothing, tuple(results), rules)  # noqa: FBT003
-    winner = results[binding]
-    return Decision(
-        allowed, _reason(verdicts, binding, allowed=allowed), degraded, prepared.truncated,
-        winner.rule, winner.limit, winner.remaining, winner.reset_ms, winner.retry_after_ms, tuple(results), rules,
-    )  # fmt: skip
+def _split(applied: list[Applied]) -> tuple[list[Applied], list[Applied]]:
+    """The rules of the answer and those whose counters are asked, one list when that is the same.
+
+    Where a rule refuses whatever the counters say, they are not asked, and the answer names only those that refuse.
+    """
+    refusing = [one for one in applied if _refuses(one)]
+    if refusing:
+        return refusing, []
+    counting = [one for one in applied if one.standing is Standing.COUNTS]
+    return applied, applied if len(counting) == len(applied) else counting
 
 
-def _binds(candidate: RuleResult, holder: RuleResult, *, allowed: bool) -> bool:
-    """Of the denying rules the longest to wait binds (never is longest), else the least remaining / limit."""
-    if allowed:
-        return candidate.remaining * holder.limit < holder.remaining * candidate.limit
-    if candidate.allowed or holder.allowed:
-        return holder.allowed and not candidate.allowed
-    if holder.retry_after_ms is None or candidate.retry_after_ms is None:
-        return candidate.retry_after_ms is None and holder.retry_after_ms is not None
-    return candidate.retry_after_ms > holder.retry_after_ms
+def _refuses(applied: Applied) -> bool:
+    return applied.standing is Standing.BLOCKED and applied.rule.mode is RuleMode.ENFORCE
 
 
-def _reason(verdicts: list[int], binding: int, *, allowed: bool) -> Reason:
-    if not allowed:
-        return _DENIAL_REASON[Verdict(verdicts[binding])]
-    if _FALLBACK_OPEN in verdicts:
-        return Reason.FALLBACK_OPEN
-    return Reason.OK
+def _head_append(entry: Prepared, extras: Extras, numbers: list[Any], index_of: dict[bytes, int]) -> int:
+    """The head of a check that has extras, and its parts. Returns how many evaluations are penalties."""
+    check, quota, recording = entry.check, entry.quota, extras.recording
+    penalties = sum([rule.penalty_key != b"" for rule in entry.rules]) if extras.has_penalty else 0
+    head = MODES[check.mode]
+    parts: list[Any] = []
+    if quota is not None:
+        head += _QUOTA
+        parts += (index_of.setdefault(quota.key, len(index_of) + 1), quota.cap)
+    if recording is not None:
+        if recording.replay_key:
+            head += _REPLAY
+            at = index_of.setdefault(recording.replay_key, len(index_of) + 1)
+            parts += (at, recording.fingerprint, REPLAY_LIFE_MS)
+        if recording.check_key:
+            head += _RECORD
+            parts += (index_of.setdefault(recording.check_key, len(index_of) + 1), recording.life_ms)
+        parts.append(recording.context)
+    if penalties:
+        head += _PENALTY
+    if extras.lease:
+        head += _LEASE
+        parts.append(extras.lease)
+    numbers += (head, check.cost, len(entry.rules) + penalties)
+    numbers += parts
+    return penalties

@@ -17,7 +17,9 @@ RuleOutcome = tuple[int, int]  # rule id, ALLOWED | DENIED | SHADOW_DENIED
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`at_ms` is Unix ms, `latency_us` the door's time from the request's last byte to the decision, in µs."""
+    """`at_ms` is Unix ms by the store's clock, of the first time for a check that is on record. `latency_us` is the
+    door's time from the request's last byte to the decision, in µs.
+    """
 
     version: int
     id: str
@@ -37,6 +39,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     user: str | None
     attributes: dict[str, str]
     results: list[RuleOutcome]
+    recorded: bool = False  # may come again: ingest claims (tenant, id) before it counts one
 
 
 class Group(msgspec.Struct, frozen=True, array_like=True):
@@ -55,8 +58,6 @@ def event_from(
     check: Check,
     decision: Decision,
     *,
-    id: str,  # noqa: A002 - the field's name
-    at_ms: int,
     latency_us: int,
     tenant: int,
     key_id: int,
@@ -67,8 +68,9 @@ def event_from(
         for rule, result in zip(decision.rules, decision.results, strict=True)
     ]
     return Event(
-        VERSION, id, at_ms, latency_us, tenant, key_id, live, check.mode, decision.allowed, decision.degraded,
-        decision.reason, check.cost, check.namespace, check.ip, check.route, check.user, check.attributes, results,
+        VERSION, decision.check_id, decision.at_ms, latency_us, tenant, key_id, live, check.mode,
+        decision.allowed, decision.degraded, decision.reason, check.cost, check.namespace, check.ip, check.route,
+        check.user, check.attributes, results, decision.recorded,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ UNKNOWN = "the API key is unknown or revoked"
 EXPIRED = "the API key has expired"
 NOT_YET = "API keys cannot be judged right now; try again"
 NO_RULES_YET = "this tenant's rules are not loaded yet"
-NO_SCOPE = "this API key lacks the scope “check”"
+NO_SCOPE = "this API key lacks the scope “{}”"
 SUSPENDED = "this tenant is suspended"
 
 _API_KEY = b"X-API-Key "  # no authorization scheme, so that the two headers cannot be taken for each other
@@ -39,11 +39,11 @@ def credential_key(credential: bytes) -> str:
     return key
 
 
-def permission_verify(identity: Identity, *, suspended: bool, now_ms: int) -> None:
+def permission_verify(identity: Identity, scope: Scope, *, suspended: bool, now_ms: int) -> None:
     """Raises Unauthenticated (expired) and Forbidden (scope, suspended tenant)."""
     if identity.expires_at_ms and identity.expires_at_ms <= now_ms:
         raise Unauthenticated(EXPIRED)
-    if Scope.CHECK not in identity.scopes:
-        raise Forbidden(NO_SCOPE)
+    if scope not in identity.scopes:
+        raise Forbidden(NO_SCOPE.format(scope))
     if suspended:
         raise Forbidden(SUSPENDED)

@@ -109,7 +109,7 @@ class Tenants:
     def _install(self, state: TenantState, blob: bytes) -> bool:
         try:
             snapshot = snapshot_decode(blob)
-            rule_set = RuleSet(snapshot.tenant, snapshot.rules)
+            rule_set = snapshot.rule_set()
         except (msgspec.MsgspecError, ValueError):
             _log.exception("the snapshot of tenant %d cannot be used; the last good one stays", state.tenant)
             return False

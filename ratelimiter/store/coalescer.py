@@ -19,7 +19,9 @@ from ratelimiter.engine.clock import monotonic_ms, unix_ms
 from ratelimiter.engine.decision import Decision
 from ratelimiter.engine.errors import CallLate, StoreFailed
 from ratelimiter.engine.failure import Breaker
-from ratelimiter.engine.prepare import ALLOWED_WITHOUT_RULES, Call, Prepared, encode, interpret, reply_decode
+from ratelimiter.engine.interpret import Outcome, interpret
+from ratelimiter.engine.prepare import Call, Prepared, encode, reply_decode
+from ratelimiter.engine.prepare import Entry as Asked
 from ratelimiter.store.connection import Link
 from ratelimiter.store.fallback import Fallback
 
@@ -29,8 +31,8 @@ MAX_IN_FLIGHT = 2
 MAX_EVALUATIONS = 64
 MAX_QUEUED = 20_000
 
-Decided = Callable[[Decision], None]
-Entry = tuple[Prepared, Decided, int]  # the check, who wants to know, when it came (monotonic ms)
+Decided = Callable[[Outcome], None]
+Entry = tuple[Asked, Decided, int]  # the check, who wants to know, when it came (monotonic ms)
 
 _log = logging.getLogger("ratelimiter.store")
 
@@ -55,10 +57,10 @@ class Coalescer:
         link.on_up = self._breaker.succeeded
         link.on_down = self._flush
 
-    def submit(self, prepared: Prepared, decided: Decided) -> None:
-        count = len(prepared.rules)
-        if not count:
-            decided(interpret(prepared, ALLOWED_WITHOUT_RULES, 0))
+    def submit(self, prepared: Asked, decided: Decided) -> None:
+        count = prepared.weight
+        if not prepared.needs_store:
+            decided(self._fallback.decide(prepared, unix_ms()))
             return
         now_ms = monotonic_ms()
         if not self._link.is_up or not self._breaker.admits(now_ms) or self._queued >= MAX_QUEUED:
@@ -70,6 +72,15 @@ class Coalescer:
         if not self._scheduled and self._in_flight < MAX_IN_FLIGHT:
             self._scheduled = True
             self._loop.call_soon(self._flush)
+
+    def fetch(self, key: bytes, callback: Callable[[Any], None]) -> None:
+        """One value as the store has it; a failure arrives as an exception."""
+        self._link.call(callback, "GET", key, timeout_s=CALL_TIMEOUT_MS / 1_000)
+
+    def now_ms(self) -> int:
+        """The store's time, or ours while it is not known."""
+        clock = self._link.clock
+        return clock.at(monotonic_ms()) if clock.known else unix_ms()
 
     @property
     def is_idle(self) -> bool:
@@ -100,7 +111,7 @@ class Coalescer:
         while turns:
             tenant = turns[0]
             queue = self._backlog[tenant]
-            count = len(queue[0][0].rules)
+            count = queue[0][0].weight
             if count > room:
                 break
             turns.popleft()
@@ -135,8 +146,8 @@ class Coalescer:
         self._in_flight += 1
         self.calls += 1
         sent_ms = monotonic_ms()
-        not_after_ms = self._link.clock.at(sent_ms) + CALL_TIMEOUT_MS
-        call = encode([entry[0] for entry in batch], not_after_ms=not_after_ms)
+        at_ms = self._link.clock.at(sent_ms)
+        call = encode([entry[0] for entry in batch], not_after_ms=at_ms + CALL_TIMEOUT_MS, at_ms=at_ms)
 
         def settle(reply: Any) -> None:
             self._settle(batch, call, sent_ms, reply)
@@ -165,7 +176,8 @@ class Coalescer:
         for (prepared, decided, _), offset in zip(batch, offsets, strict=True):
             try:
                 decision = interpret(prepared, numbers, offset)
-                observe(prepared, decision)
+                if type(decision) is Decision and type(prepared) is Prepared:
+                    observe(prepared, decision)
             except Exception:  # noqa: BLE001 - the other checks of this call want their answers
                 _log.exception("a reply cannot be interpreted")
                 decision = self._fallback.decide(prepared, unix_ms())
@@ -184,7 +196,7 @@ class Coalescer:
         for prepared, decided, _ in batch:
             self._degrade(prepared, decided)
 
-    def _degrade(self, prepared: Prepared, decided: Decided) -> None:
+    def _degrade(self, prepared: Asked, decided: Decided) -> None:
         decided(self._fallback.decide(prepared, unix_ms()))
 
     def _degrade_everything(self) -> None:

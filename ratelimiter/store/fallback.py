@@ -3,15 +3,24 @@
 `local` counts in this process at ceil(limit / workers), beginning where the last good reply stood; nothing of it is
 merged back. `open` passes, `closed` refuses with Retry-After 1. A refusal by any enforced rule refuses the check, and
 then no local counter is charged, as in the store.
+
+Quota, penalties and records wait for the store: what passes meanwhile is not counted against the plan, and nothing can
+be given back.
 """
 
+from ratelimiter.engine import keys
+from ratelimiter.engine.applied import Applied
 from ratelimiter.engine.decision import Decision, Verdict
-from ratelimiter.engine.matching import CompiledRule
-from ratelimiter.engine.prepare import FALLBACK_RETRY_MS, MODES, Prepared, interpret
+from ratelimiter.engine.errors import Unavailable
+from ratelimiter.engine.interpret import Outcome, decide
+from ratelimiter.engine.prepare import MODES, Entry, Prepared
+from ratelimiter.engine.records import GiveBack
 from ratelimiter.engine.rules import Algorithm, FailurePolicy, RuleMode
 from ratelimiter.store.memory import PEEK, REPORT, Evaluation, MemoryStore
 
 MAX_REMEMBERED = 50_000
+RETRY_MS = 1_000
+_NO_PENALTY = (0, 0, 0, 0)
 
 
 class Fallback:
@@ -27,16 +36,25 @@ class Fallback:
     def observe(self, prepared: Prepared, decision: Decision) -> None:
         """Remembers how full each counter was, so that a local one starts there. Called for every good reply."""
         young = self._young
-        for key, result in zip(prepared.keys, decision.results, strict=True):
+        results = decision.results
+        if len(results) != len(prepared.keys):  # some rules asked no counter
+            return
+        for key, result in zip(prepared.keys, results, strict=True):
             young[key] = result.remaining
         if len(young) > MAX_REMEMBERED:
             self._old, self._young = young, {}
 
-    def decide(self, prepared: Prepared, now_ms: int) -> Decision:
+    def decide(self, entry: Entry, now_ms: int) -> Outcome:
+        """`now_ms` in Unix ms."""
+        if isinstance(entry, GiveBack):
+            return Unavailable("what was counted cannot be reached right now, so nothing was given back; try again")
+        return self._decide(entry, now_ms)
+
+    def _decide(self, prepared: Prepared, now_ms: int) -> Decision:
         mode = MODES[prepared.check.mode]
         local = [rule.rule.on_failure is FailurePolicy.LOCAL for rule in prepared.rules]
         evaluations = [
-            self._evaluation(rule, key, now_ms)
+            self._evaluation(rule, key, prepared.check_id, now_ms)
             for rule, key, counts in zip(prepared.rules, prepared.keys, local, strict=True)
             if counts
         ]
@@ -50,16 +68,24 @@ class Fallback:
         reply = [0 if refused else answers[0]]
         at = 1
         for rule, counts in zip(prepared.rules, local, strict=True):
+            if rule.penalty_key:
+                reply += _NO_PENALTY
             if counts:
                 reply += answers[at : at + 4]
                 at += 4
             else:
                 reply += _without_counting(rule)
-        return interpret(prepared, reply, 0, degraded=True)
+        extras = prepared.extras
+        applied = prepared.rules if extras is None else extras.applied or prepared.rules
+        shard = -1 if extras is None else extras.shard
+        return decide(
+            applied, reply, 0, now_ms=now_ms, check_id=prepared.check_id, truncated=prepared.truncated,
+            degraded=prepared.needs_store, shard=shard,
+        )  # fmt: skip
 
-    def _evaluation(self, compiled: CompiledRule, key: bytes, now_ms: int) -> Evaluation:
-        algorithm, shadow, limit, p1, p2 = compiled.numbers
-        bucket = compiled.rule.algorithm is Algorithm.TOKEN_BUCKET
+    def _evaluation(self, applied: Applied, key: bytes, check_id: str, now_ms: int) -> Evaluation:
+        algorithm, shadow, limit, p1, p2 = applied.numbers_for(now_ms, keys.slot_nonce(check_id))
+        bucket = applied.rule.algorithm is Algorithm.TOKEN_BUCKET
         share = Evaluation(key, algorithm, bool(shadow), self._share(limit), p1, self._share(p2) if bucket else p2)
         remaining = self._young.pop(key, None)
         if remaining is None:
@@ -74,7 +100,7 @@ class Fallback:
         return -(-units // self._workers)
 
 
-def _without_counting(compiled: CompiledRule) -> tuple[int, int, int, int]:
-    if compiled.rule.on_failure is FailurePolicy.OPEN:
-        return Verdict.FALLBACK_OPEN, compiled.rule.limit, 0, 0
-    return Verdict.FALLBACK_CLOSED, 0, FALLBACK_RETRY_MS, FALLBACK_RETRY_MS
+def _without_counting(applied: Applied) -> tuple[int, int, int, int]:
+    if applied.rule.on_failure is FailurePolicy.OPEN:
+        return Verdict.FALLBACK_OPEN, applied.limit, 0, 0
+    return Verdict.FALLBACK_CLOSED, 0, RETRY_MS, RETRY_MS

@@ -23,7 +23,7 @@ class Evaluation(NamedTuple):
     shadow: bool
     limit: int
     p1: int
-    p2: int
+    p2: Any
 
 
 class MemoryStore:
@@ -68,7 +68,7 @@ class MemoryStore:
             algorithm = BY_CODE[e.algorithm]
             before = self._state(e.key, now_ms)
             if mode == PEEK:
-                state, _ = algorithm.charge(before, now_ms=now_ms, cost=cost, limit=e.limit, p1=e.p1, p2=e.p2)
+                state, _, _ = algorithm.charge(before, now_ms=now_ms, cost=cost, limit=e.limit, p1=e.p1, p2=e.p2)
             else:
                 state = self._write(e, before, cost=cost, now_ms=now_ms)
             reply[at + 1 : at + 3] = algorithm.after(state, now_ms=now_ms, limit=e.limit, p1=e.p1, p2=e.p2)
@@ -80,7 +80,9 @@ class MemoryStore:
         return held[0] if held is not None and held[1] > now_ms else None
 
     def _write(self, e: Evaluation, before: Any, *, cost: int, now_ms: int) -> Any:
-        state, life_ms = BY_CODE[e.algorithm].charge(before, now_ms=now_ms, cost=cost, limit=e.limit, p1=e.p1, p2=e.p2)
+        state, life_ms, _ = BY_CODE[e.algorithm].charge(
+            before, now_ms=now_ms, cost=cost, limit=e.limit, p1=e.p1, p2=e.p2
+        )
         if e.key not in self._counters and len(self._counters) >= self._max_counters:
             self._make_room(now_ms)
         self._counters[e.key] = (state, now_ms + life_ms)

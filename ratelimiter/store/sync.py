@@ -5,7 +5,7 @@ would count a check again. A call carries the latest time (in the store's own cl
 """
 
 from threading import Lock
-from typing import cast
+from typing import Any, cast
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -16,7 +16,8 @@ from ratelimiter.engine.clock import StoreClock, monotonic_ms, unix_ms
 from ratelimiter.engine.decision import Decision
 from ratelimiter.engine.errors import CallLate, StoreFailed
 from ratelimiter.engine.failure import Breaker
-from ratelimiter.engine.prepare import ALLOWED_WITHOUT_RULES, Call, Prepared, encode, interpret, reply_decode
+from ratelimiter.engine.interpret import Outcome, interpret
+from ratelimiter.engine.prepare import Call, Entry, Prepared, encode, reply_decode
 from ratelimiter.engine.scripts import check_script
 from ratelimiter.store.fallback import Fallback
 
@@ -44,33 +45,47 @@ class SyncStore:
         self._lock = Lock()
         self._clock = StoreClock()
 
-    def decide(self, prepared: Prepared) -> Decision:
-        if not prepared.rules:
-            return interpret(prepared, ALLOWED_WITHOUT_RULES, 0)
+    def now_ms(self) -> int:
+        """The store's time, or ours while it is not known."""
+        return self._clock.at(monotonic_ms()) if self._clock.known else unix_ms()
+
+    def decide(self, entry: Entry) -> Outcome:
+        if not entry.needs_store:
+            with self._lock:
+                return self._fallback.decide(entry, unix_ms())
         with self._lock:
             admitted = self._breaker.admits(monotonic_ms())
         if admitted:
             try:
-                reply = self._run(prepared)
+                reply = self._run(entry)
             except (RedisError, OSError, StoreFailed):
                 with self._lock:
                     self._breaker.failed(monotonic_ms())
             else:
-                decision = interpret(prepared, reply, 1)
+                outcome = interpret(entry, reply, 1)
                 with self._lock:
                     self._breaker.succeeded()
-                    self._fallback.observe(prepared, decision)
-                return decision
+                    if type(outcome) is Decision and type(entry) is Prepared:
+                        self._fallback.observe(entry, outcome)
+                return outcome
         with self._lock:
-            return self._fallback.decide(prepared, unix_ms())
+            return self._fallback.decide(entry, unix_ms())
 
-    def _run(self, prepared: Prepared) -> list[int]:
+    def fetch(self, key: bytes) -> bytes | None:
+        """One value as the store has it. Raises StoreFailed."""
+        try:
+            return cast("bytes | None", self._redis.get(key))
+        except (RedisError, OSError) as error:
+            raise StoreFailed(str(error)) from None
+
+    def _run(self, entry: Entry) -> list[Any]:
         if not self._clock.known:
             sent_ms = monotonic_ms()
             seconds, micros = self._redis.time()
             self._observe(seconds * 1_000 + micros // 1_000, sent_ms)
         sent_ms = monotonic_ms()
-        call = encode([prepared], not_after_ms=self._clock.at(sent_ms) + CALL_TIMEOUT_MS)
+        at_ms = self._clock.at(sent_ms)
+        call = encode([entry], not_after_ms=at_ms + CALL_TIMEOUT_MS, at_ms=at_ms)
         try:
             reply = reply_decode(self._evaluate(call))
         except CallLate as late:

@@ -32,7 +32,7 @@ class HeldLink:
 
 def checks_of(tenant, count, rules=1):
     rule_set = RuleSet(tenant, [rule(f"r{n}") for n in range(rules)])
-    return [prepare(rule_set, Check(), live=True) for _ in range(count)]
+    return [prepare(rule_set, Check(), live=True, now_ms=0, check_id="chk_00") for _ in range(count)]
 
 
 @pytest.fixture

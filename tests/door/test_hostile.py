@@ -112,7 +112,6 @@ def _wrong_values():
     yield "/attributes", {"attributes": {"a" * 65: "x"}}
     yield "/attributes/plan", {"attributes": {"plan": "a" * 257}}
     yield "/attributes/a~1b", {"attributes": {"a/b": "a" * 257}}
-    yield "/refundable", {"refundable": True}
 
 
 def _unknown_fields():

@@ -14,7 +14,7 @@ class ScriptStore:
         self.client = client
 
     def run(self, batch, *, now_ms, not_after_ms=0):
-        call = encode(batch, not_after_ms=not_after_ms)
+        call = encode(batch, not_after_ms=not_after_ms, at_ms=now_ms)
         raw = self.client.eval(check_script().body, len(call.keys), *call.keys, call.argument, now_ms)
         return reply_decode(raw), call.offsets
 

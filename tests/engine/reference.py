@@ -74,7 +74,21 @@ class TokenBucket:
         return ceil(Fraction(self.burst * self.window_ms, self.limit)) + 2 * self.tick_ms
 
 
-REFERENCES = {"sliding_window": SlidingWindow, "fixed_window": FixedWindow, "token_bucket": TokenBucket}
+class SlidingLog(SlidingWindow):
+    def used(self, now_ms):
+        return sum(cost for at, cost in self.charges if now_ms - at < self.window_ms)
+
+
+class CalendarDay(FixedWindow):
+    """Days in UTC, where a cell is simply a day of Unix time."""
+
+
+REFERENCES = {
+    "sliding_window": SlidingWindow,
+    "fixed_window": FixedWindow,
+    "token_bucket": TokenBucket,
+    "sliding_log": SlidingLog,
+}
 
 
 def wait_ms(model, now_ms, cost):

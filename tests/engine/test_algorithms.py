@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ratelimiter.engine.prepare import MODES
-from ratelimiter.engine.rules import MAX_BURST_FACTOR
+from ratelimiter.engine.rules import MAX_BURST_FACTOR, MAX_LOGGED
 from ratelimiter.store.memory import Evaluation, MemoryStore
 from tests.engine import reference
 from tests.engine.rules import prepared, rule
@@ -31,12 +31,14 @@ def whole_ticks(window_ms):
 def rule_lists(draw):
     rules = []
     for position in range(draw(st.integers(1, 3))):
-        window_ms, limit = whole_ticks(draw(windows)), draw(limits)
+        window_ms, limit, algorithm = whole_ticks(draw(windows)), draw(limits), draw(st.sampled_from(ALGORITHMS))
         ticks = window_ms if window_ms <= 86_400_000 else window_ms // 1_000
         burst = min(draw(limits), 2**53 // ticks, MAX_BURST_FACTOR * limit)
+        if algorithm == "sliding_log":
+            limit = min(limit, MAX_LOGGED)
         rules.append(
             rule(
-                position + 1, limit, window_ms, burst=burst, algorithm=draw(st.sampled_from(ALGORITHMS)),
+                position + 1, limit, window_ms, burst=burst, algorithm=algorithm,
                 mode=draw(st.sampled_from(["enforce", "enforce", "shadow"])),
             )
         )  # fmt: skip
@@ -44,10 +46,10 @@ def rule_lists(draw):
 
 
 def memory_check(memory, ready, now_ms):
-    evaluations = [
-        Evaluation(key, code, bool(shadow), limit, p1, p2)
-        for key, (code, shadow, limit, p1, p2) in zip(ready.keys, [r.numbers for r in ready.rules], strict=True)
-    ]
+    evaluations = []
+    for key, applied in zip(ready.keys, ready.rules, strict=True):
+        code, shadow, limit, p1, p2 = applied.numbers_for(now_ms, "")
+        evaluations.append(Evaluation(key, code, bool(shadow), limit, p1, p2))
     return memory.check(evaluations, mode=MODES[ready.check.mode], cost=ready.check.cost, now_ms=now_ms)
 
 

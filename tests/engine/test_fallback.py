@@ -3,7 +3,7 @@
 import pytest
 
 from ratelimiter.engine.failure import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, Breaker
-from ratelimiter.engine.prepare import interpret
+from ratelimiter.engine.interpret import interpret
 from ratelimiter.engine.rules import FailurePolicy
 from ratelimiter.store.fallback import Fallback
 from ratelimiter.store.memory import Evaluation, MemoryStore

@@ -5,7 +5,8 @@ import pytest
 import redis
 
 from ratelimiter.engine.errors import CallLate
-from ratelimiter.engine.prepare import encode, interpret
+from ratelimiter.engine.interpret import interpret
+from ratelimiter.engine.prepare import encode
 from ratelimiter.engine.rules import RuleType
 from ratelimiter.engine.scripts import check_script
 from tests.engine.rules import prepared, rule

@@ -5,7 +5,7 @@ import pytest
 
 from ratelimiter.engine.decision import Check
 from ratelimiter.engine.errors import InvalidRequest, NotFound, TooLarge, Unauthenticated, Unavailable
-from ratelimiter.engine.prepare import interpret
+from ratelimiter.engine.interpret import interpret
 from ratelimiter.engine.wire.decode import batch_decode, check_decode
 from ratelimiter.engine.wire.render import batch_render, decision_render, error_render
 from tests.engine.rules import prepared, rule
@@ -48,7 +48,6 @@ REFUSED = [
     (b'{"rules":"user-rpm"}', "/rules"),
     (b'{"rules":["ok","Not Ok"]}', "/rules/1"),
     (b'{"rules":[1]}', "/rules/0"),
-    (b'{"refundable":true}', "/refundable"),
     (b'{"limit":5}', "/limit"),
     (b'{"a~b":5}', "/a~0b"),
 ]
@@ -96,10 +95,10 @@ def header(answer, name):
 
 def test_an_allowed_answer_says_what_check_api_promises():
     decision = decided(rule(1, limit=100, window_ms=60_000, name="user-rpm"), reply=[1, 0, 41, 17_850, 0])
-    answer = decision_render(decision, "chk_1")
+    answer = decision_render(decision)
     assert answer.status == 200
     assert msgspec.json.decode(answer.body) == {
-        "id": "chk_1", "allowed": True, "reason": "ok", "degraded": False,
+        "id": "chk_00000001", "allowed": True, "reason": "ok", "degraded": False,
         "policy": "user-rpm", "limit": 100, "remaining": 41, "reset_ms": 17850, "retry_after_ms": 0,
         "results": [{
             "rule": "user-rpm", "allowed": True, "mode": "enforce", "limit": 100, "remaining": 41,
@@ -114,7 +113,7 @@ def test_an_allowed_answer_says_what_check_api_promises():
 
 def test_a_denial_is_a_problem_with_the_decision_beside_it():
     decision = decided(rule(1, limit=5, name="burst"), reply=[0, 1, 0, 4_001, 4_001])
-    answer = decision_render(decision, "chk_2")
+    answer = decision_render(decision)
     body = msgspec.json.decode(answer.body)
     assert (answer.status, answer.content_type) == (429, "application/problem+json")
     assert body["type"].endswith("#quota-exceeded")
@@ -128,13 +127,13 @@ def test_a_denial_is_a_problem_with_the_decision_beside_it():
 
 def test_a_denial_that_waiting_cannot_cure_has_no_retry_after():
     decision = decided(rule(1, limit=5), reply=[0, 2, 5, 1_000, -1], cost=6)
-    answer = decision_render(decision, "chk_3")
+    answer = decision_render(decision)
     assert msgspec.json.decode(answer.body)["retry_after_ms"] is None
     assert header(answer, "Retry-After") == []
 
 
 def test_without_a_rule_everything_passes_and_the_binding_members_are_null():
-    answer = decision_render(decided(reply=[1]), "chk_4")
+    answer = decision_render(decided(reply=[1]))
     body = msgspec.json.decode(answer.body)
     assert (answer.status, body["reason"], body["results"]) == (200, "no_rule", [])
     assert [body[name] for name in ("policy", "limit", "remaining", "reset_ms", "retry_after_ms")] == [None] * 5
@@ -145,13 +144,13 @@ def test_headers_name_the_three_rules_nearest_exhaustion_and_no_shadow():
     rules = [rule(n, limit=100, name=f"r{n}") for n in range(1, 5)] + [rule(5, limit=1, name="ghost", mode="shadow")]
     left = [50, 10, 90, 30, 0]
     decision = decided(*rules, reply=[1, *(part for n in left for part in (0, n, 1_000, 0))])
-    named = header(decision_render(decision, "chk_5"), "RateLimit")[0]
+    named = header(decision_render(decision), "RateLimit")[0]
     assert [item.split(";")[0] for item in named.split(", ")] == ['"r2"', '"r4"', '"r1"']
 
 
 def test_more_than_ten_matching_rules_are_said_to_be_truncated():
     decision = decided(*[rule(n) for n in range(1, 12)], reply=[1, *[0, 1, 1, 0] * 10])
-    assert msgspec.json.decode(decision_render(decision, "chk_6").body)["truncated"] is True
+    assert msgspec.json.decode(decision_render(decision).body)["truncated"] is True
 
 
 @pytest.mark.parametrize(
@@ -171,8 +170,8 @@ def test_an_error_is_never_an_answer_about_the_end_user(error, status, code):
 
 
 def test_a_batch_answers_200_and_each_entry_has_its_own_status():
-    denied = decision_render(decided(rule(1, limit=5), reply=[0, 1, 0, 4_000, 4_000]), "chk_7")
-    allowed = decision_render(decided(reply=[1]), "chk_8")
+    denied = decision_render(decided(rule(1, limit=5), reply=[0, 1, 0, 4_000, 4_000]))
+    allowed = decision_render(decided(reply=[1]))
     answer = batch_render([allowed, denied, error_render(InvalidRequest("bad", ("/cost", "no")))])
     entries = msgspec.json.decode(answer.body)["results"]
     assert answer.status == 200

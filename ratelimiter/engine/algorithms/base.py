@@ -20,22 +20,33 @@ class Answer(NamedTuple):
     retry_ms: int
 
 
+class Charged(NamedTuple):
+    """The new state, its life in ms, and the mark by which `give_back` finds again what was charged."""
+
+    state: Any
+    life_ms: int
+    mark: Any
+
+
 class AlgorithmDefinition(Protocol):
     """`state` is None before the first charge and after expiry; states are opaque tuples of integers.
 
-    `params` gives the two numbers that the script needs besides limit and cost.
+    `params` gives the two numbers that the script needs besides limit and cost. Those of a calendar window depend on
+    the time and a concurrency slot's on the check, so both come from elsewhere.
     """
 
     code: int
 
     def params(self, rule: Rule) -> tuple[int, int]: ...
 
-    def decide(self, state: Any, *, now_ms: int, cost: int, limit: int, p1: int, p2: int) -> Answer: ...
+    def decide(self, state: Any, *, now_ms: int, cost: int, limit: int, p1: int, p2: Any) -> Answer: ...
 
-    def charge(self, state: Any, *, now_ms: int, cost: int, limit: int, p1: int, p2: int) -> tuple[Any, int]:
-        """The new state and its life in ms."""
+    def charge(self, state: Any, *, now_ms: int, cost: int, limit: int, p1: int, p2: Any) -> Charged: ...
+
+    def after(self, state: Any, *, now_ms: int, limit: int, p1: int, p2: Any) -> tuple[int, int]:
+        """Units left and ms to reset, seen after a charge."""
         ...
 
-    def after(self, state: Any, *, now_ms: int, limit: int, p1: int, p2: int) -> tuple[int, int]:
-        """Units left and ms to reset, seen after a charge."""
+    def give_back(self, state: Any, *, amount: int, mark: Any, p1: int) -> Any:
+        """The state without `amount` of what was charged under `mark`; what has passed by now is not given back."""
         ...

@@ -3,7 +3,7 @@
 Up to 2 × limit may pass around a boundary; the rule's page says so.
 """
 
-from ratelimiter.engine.algorithms.base import NEVER, Answer
+from ratelimiter.engine.algorithms.base import NEVER, Answer, Charged
 from ratelimiter.engine.decision import Verdict
 from ratelimiter.engine.rules import Rule
 
@@ -36,10 +36,15 @@ class FixedWindow:
             return Answer(Verdict.ALLOWED, remaining, left_ms, 0)
         return Answer(Verdict.DENIED, remaining, left_ms, left_ms)
 
-    def charge(self, state: State | None, *, now_ms: int, cost: int, limit: int, p1: int, p2: int) -> tuple[State, int]:
+    def charge(self, state: State | None, *, now_ms: int, cost: int, limit: int, p1: int, p2: int) -> Charged:
         cell, current, elapsed = _settle(state, now_ms, p1)
-        return (cell, min(current + cost, MAX_CELL)), p1 - elapsed
+        return Charged((cell, min(current + cost, MAX_CELL)), p1 - elapsed, cell)
 
     def after(self, state: State | None, *, now_ms: int, limit: int, p1: int, p2: int) -> tuple[int, int]:
         _, current, elapsed = _settle(state, now_ms, p1)
         return max(0, limit - current), p1 - elapsed
+
+    def give_back(self, state: State | None, *, amount: int, mark: int, p1: int) -> State | None:
+        if state is None or state[0] != mark:
+            return state
+        return mark, max(0, state[1] - amount)

@@ -7,7 +7,7 @@ one popularised by Cloudflare's two-counter limiter; rounding up makes it admit 
 `used` never rises while time passes, also across the cell boundary, hence the closed form of the wait.
 """
 
-from ratelimiter.engine.algorithms.base import NEVER, Answer
+from ratelimiter.engine.algorithms.base import NEVER, Answer, Charged
 from ratelimiter.engine.decision import Verdict
 from ratelimiter.engine.rules import Rule
 
@@ -67,10 +67,20 @@ class SlidingWindow:
             wait_ms = left_ms + _elapsed_when_fits(current, limit - cost, window_ms)
         return Answer(Verdict.DENIED, remaining, wait_ms, wait_ms)
 
-    def charge(self, state: State | None, *, now_ms: int, cost: int, limit: int, p1: int, p2: int) -> tuple[State, int]:
+    def charge(self, state: State | None, *, now_ms: int, cost: int, limit: int, p1: int, p2: int) -> Charged:
         cell, current, previous, elapsed = _settle(state, now_ms, p1)
-        return (cell, min(current + cost, MAX_CELL), previous), 2 * p1 - elapsed
+        return Charged((cell, min(current + cost, MAX_CELL), previous), 2 * p1 - elapsed, cell)
 
     def after(self, state: State | None, *, now_ms: int, limit: int, p1: int, p2: int) -> tuple[int, int]:
         _, current, previous, elapsed = _settle(state, now_ms, p1)
         return max(0, limit - _used(current, previous, elapsed, p1)), p1 - elapsed
+
+    def give_back(self, state: State | None, *, amount: int, mark: int, p1: int) -> State | None:
+        if state is None:
+            return None
+        cell, current, previous = state
+        if mark == cell:
+            return cell, max(0, current - amount), previous
+        if mark == cell - 1:
+            return cell, current, max(0, previous - amount)
+        return state

@@ -4,7 +4,7 @@ So one tick refills exactly `limit` of them. A tick is 1 ms for windows up to a 
 checked when a rule is saved.
 """
 
-from ratelimiter.engine.algorithms.base import NEVER, Answer
+from ratelimiter.engine.algorithms.base import NEVER, Answer, Charged
 from ratelimiter.engine.decision import Verdict
 from ratelimiter.engine.rules import Rule
 
@@ -58,12 +58,20 @@ class TokenBucket:
         wait_ms = _ms_until(tick, -(-(cost * ticks - level) // limit), now_ms, p1)
         return Answer(Verdict.DENIED, remaining, wait_ms, wait_ms)
 
-    def charge(self, state: State | None, *, now_ms: int, cost: int, limit: int, p1: int, p2: int) -> tuple[State, int]:
+    def charge(self, state: State | None, *, now_ms: int, cost: int, limit: int, p1: int, p2: int) -> Charged:
         ticks = p1 // tick_ms(p1)
         tick, level = _settle(state, now_ms, limit, p1, p2)
-        level = max(0, level - min(cost, p2) * ticks)
-        return (tick, level), max(1, _reset_ms(tick, level, now_ms, limit, p1, p2))
+        taken = min(level, min(cost, p2) * ticks)
+        level -= taken
+        return Charged((tick, level), max(1, _reset_ms(tick, level, now_ms, limit, p1, p2)), taken)
 
     def after(self, state: State | None, *, now_ms: int, limit: int, p1: int, p2: int) -> tuple[int, int]:
         tick, level = _settle(state, now_ms, limit, p1, p2)
         return level // (p1 // tick_ms(p1)), _reset_ms(tick, level, now_ms, limit, p1, p2)
+
+    def give_back(self, state: State | None, *, amount: int, mark: int, p1: int) -> State | None:
+        """`mark` is what was taken. A bucket that is fuller than full is cut to size when it is settled."""
+        if state is None:
+            return None
+        tick, level = state
+        return tick, level + min(mark, amount * (p1 // tick_ms(p1)))

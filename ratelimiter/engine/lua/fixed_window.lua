@@ -12,7 +12,11 @@ ALGORITHMS[2] = {
 
   charge = function(state, now, cost, limit, window)
     state[2] = min(state[2] + cost, 4294967296)
-    return max(0, limit - state[2]), window - (now - state[1] * window)
+    return max(0, limit - state[2]), window - (now - state[1] * window), state[1]
+  end,
+
+  give_back = function(state, amount, mark)
+    if state[1] == mark then state[2] = max(0, state[2] - amount) end
   end,
 
   life = function(state, now, limit, window)

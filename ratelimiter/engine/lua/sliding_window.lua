@@ -43,7 +43,15 @@ ALGORITHMS[1] = (function()
     charge = function(state, now, cost, limit, window)
       state[2] = min(state[2] + cost, MAX_CELL)
       local elapsed = now - state[1] * window
-      return max(0, limit - used(state, elapsed, window)), window - elapsed
+      return max(0, limit - used(state, elapsed, window)), window - elapsed, state[1]
+    end,
+
+    give_back = function(state, amount, mark)
+      if mark == state[1] then
+        state[2] = max(0, state[2] - amount)
+      elseif mark == state[1] - 1 then
+        state[3] = max(0, state[3] - amount)
+      end
     end,
 
     life = function(state, now, limit, window)

@@ -36,8 +36,14 @@ ALGORITHMS[3] = (function()
     charge = function(state, now, cost, limit, window, burst)
       local unit = unit_of(window)
       local ticks = window / unit
-      state[2] = max(0, state[2] - min(cost, burst) * ticks)
-      return floor(state[2] / ticks), reset_of(state, now, limit, unit, burst * ticks)
+      local taken = min(state[2], min(cost, burst) * ticks)
+      state[2] = state[2] - taken
+      return floor(state[2] / ticks), reset_of(state, now, limit, unit, burst * ticks), taken
+    end,
+
+    -- A bucket that is fuller than full is cut to size when it is settled.
+    give_back = function(state, amount, mark, window)
+      state[2] = state[2] + min(mark, amount * (window / unit_of(window)))
     end,
 
     life = function(state, now, limit, window, burst)

@@ -2,13 +2,18 @@
 
 import json
 import re
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from ratelimiter.engine.addresses import address_parse
-from ratelimiter.engine.decision import Check
+from ratelimiter.engine.algorithms.token_bucket import tick_ms
+from ratelimiter.engine.conditions import ATTRIBUTE_PREFIX
+from ratelimiter.engine.decision import Check, InlineLimit
 from ratelimiter.engine.errors import InvalidRequest, TooLarge
+from ratelimiter.engine.keys import fingerprint
+from ratelimiter.engine.records import Idempotency
+from ratelimiter.engine.rules import MAX_BUCKET_TICKS, MAX_BURST_FACTOR, MAX_LOGGED, MAX_UNITS
 
 MAX_BODY_BYTES = 16_384
 MAX_BATCH_BODY_BYTES = 512 * 1024
@@ -16,12 +21,18 @@ MAX_BATCH = 100
 MAX_DIMENSION_BYTES = 256
 MAX_ATTRIBUTES = 16
 MAX_ATTRIBUTE_NAME_BYTES = 64
+MAX_INLINE_LIMITS = 5
+MAX_KEY = 5
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
-
-_NO_REFUNDS = "this service does not keep refundable checks yet; leave the field out"
-
+IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
 
 Decoded = TypeVar("Decoded")
+
+
+class Amount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a refund; None is all that the check took."""
+
+    amount: Annotated[int, msgspec.Meta(ge=1, le=MAX_UNITS)] | None = None
 
 
 class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,6 +41,7 @@ class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _check_decoder = msgspec.json.Decoder(Check)
 _batch_decoder = msgspec.json.Decoder(Batch)
+_amount_decoder = msgspec.json.Decoder(Amount)
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
 
@@ -43,10 +55,20 @@ def check_decode(body: bytes) -> Check:
     return check
 
 
-def idempotency_key_refuse(key: bytes | None) -> None:
-    """Ignoring it would count a repeated check twice without a word."""
-    if key is not None:
-        raise InvalidRequest("Idempotency-Key is not supported yet; send the check without it")
+def amount_decode(body: bytes) -> int | None:
+    """Of a refund; an empty body asks for all of it. Raises InvalidRequest and TooLarge."""
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes")
+    return _decode(_amount_decoder, body).amount if body.strip() else None
+
+
+def idempotency_of(key: bytes | None, body: bytes, *, position: int | None = None) -> Idempotency | None:
+    """`position` is that of an entry of a batch, whose header speaks for all of them. Raises InvalidRequest."""
+    if key is None:
+        return None
+    if not IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidRequest("Idempotency-Key must be 1 to 255 visible ASCII characters")
+    return Idempotency(key if position is None else b"%s %d" % (key, position), fingerprint(body))
 
 
 def batch_decode(body: bytes) -> list[msgspec.Raw]:
@@ -96,8 +118,46 @@ def _limits_verify(check: Check) -> None:
                 raise _invalid(f"/rules/{position}", "must be 1 to 64 of a-z, 0-9, _ and -")
     if check.namespace != "default" and not NAME.fullmatch(check.namespace):
         raise _invalid("/namespace", "must be 1 to 64 of a-z, 0-9, _ and -")
-    if check.refundable:
-        raise _invalid("/refundable", _NO_REFUNDS)
+    if check.limits:
+        _inline_limits_verify(check.limits)
+
+
+def _inline_limits_verify(limits: tuple[InlineLimit, ...]) -> None:
+    if len(limits) > MAX_INLINE_LIMITS:
+        raise _invalid("/limits", f"must have at most {MAX_INLINE_LIMITS} entries")
+    names = set()
+    for position, limit in enumerate(limits):
+        at = f"/limits/{position}"
+        if not NAME.fullmatch(limit.name):
+            raise _invalid(f"{at}/name", "must be 1 to 64 of a-z, 0-9, _ and -")
+        if limit.name in names:
+            raise _invalid(f"{at}/name", "stands there twice")
+        names.add(limit.name)
+        _inline_limit_verify(limit, at)
+
+
+def _inline_limit_verify(limit: InlineLimit, at: str) -> None:
+    if limit.window_ms % 1_000:
+        raise _invalid(f"{at}/window_ms", "must be whole seconds")
+    if limit.algorithm in ("sliding_log", "concurrency") and limit.limit > MAX_LOGGED:
+        raise _invalid(f"{at}/limit", f"must be at most {MAX_LOGGED} with {limit.algorithm}")
+    if limit.algorithm == "token_bucket":
+        _inline_bucket_verify(limit, at)
+    elif limit.burst:
+        raise _invalid(f"{at}/burst", "only token_bucket has a burst")
+    if len(limit.key) > MAX_KEY or len(set(limit.key)) < len(limit.key):
+        raise _invalid(f"{at}/key", f"must be at most {MAX_KEY} dimensions, each once")
+    for dimension in limit.key:
+        name = dimension.removeprefix(ATTRIBUTE_PREFIX)
+        if dimension not in ("ip", "route", "user") and (name in {dimension, ""}):
+            raise _invalid(f"{at}/key", "must name ip, route, user or attributes.<name>")
+
+
+def _inline_bucket_verify(limit: InlineLimit, at: str) -> None:
+    if limit.burst > MAX_BURST_FACTOR * limit.limit:
+        raise _invalid(f"{at}/burst", f"must be at most {MAX_BURST_FACTOR} times the limit")
+    if (limit.burst or limit.limit) * (limit.window_ms // tick_ms(limit.window_ms)) > MAX_BUCKET_TICKS:
+        raise _invalid(f"{at}/{'burst' if limit.burst else 'limit'}", "is too large for a bucket with this window")
 
 
 def _attributes_verify(attributes: dict[str, str]) -> None:

@@ -11,6 +11,9 @@ import msgspec
 
 from ratelimiter.engine.decision import Decision, Reason, RuleResult
 from ratelimiter.engine.errors import EngineError, InvalidRequest
+from ratelimiter.engine.explain import Explanation
+from ratelimiter.engine.records import RELEASE
+from ratelimiter.engine.rules import MAX_UNITS
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -22,6 +25,8 @@ _encode = msgspec.json.Encoder().encode
 _TITLES = {
     "invalid_request": "The request is not valid",
     "unauthenticated": "The API key is missing, malformed, unknown or revoked",
+    "plan_quota_exhausted": "The plan's checks of this period are used up",
+    "idempotency_mismatch": "This Idempotency-Key belongs to another request",
     "forbidden": "This API key may not do that",
     "not_found": "There is nothing here by that name",
     "method_not_allowed": "That method does not work here",
@@ -53,17 +58,22 @@ class Allowed(msgspec.Struct, frozen=True, gc=False):
     results: tuple[RuleResult, ...]
 
 
-class Truncated(Allowed, frozen=True, gc=False):
-    truncated: bool = True
+class Noted(Allowed, frozen=True, gc=False, omit_defaults=True):
+    """With what is said only where it holds."""
+
+    truncated: bool = False
+    shard: int = -1
 
 
-def decision_render(decision: Decision, check_id: str) -> Answer:
+def decision_render(decision: Decision) -> Answer:
     """200 when allowed, else 429 that is a problem document with the decision's members beside it."""
-    shape = Truncated if decision.truncated else Allowed
-    members = shape(
-        check_id, decision.allowed, decision.reason, decision.degraded, decision.policy, decision.limit,
-        decision.remaining, decision.reset_ms, decision.retry_after_ms, decision.results,
+    common = (
+        decision.check_id, decision.allowed, decision.reason, decision.degraded, decision.policy,
+        decision.limit, decision.remaining, decision.reset_ms, decision.retry_after_ms, decision.results,
     )  # fmt: skip
+    members = Allowed(*common)
+    if decision.truncated or decision.shard >= 0:
+        members = Noted(*common, decision.truncated, decision.shard)
     headers = _ratelimit_fields(decision)
     if decision.allowed:
         headers.append(("RL-Decision", "allow"))
@@ -101,6 +111,18 @@ def error_render(error: EngineError) -> Answer:
     return Answer(error.status, PROBLEM, headers, _encode(problem))
 
 
+def given_back_render(check_id: str, what: int, amount: int) -> Answer:
+    members = {"id": check_id, "released" if what == RELEASE else "refunded": amount}
+    return Answer(HTTPStatus.OK, JSON, [("RL-Decision", "none")], _encode(members))
+
+
+def explanation_render(decision: Decision, explanation: Explanation) -> Answer:
+    """Always 200: it is about the check, and no answer to it."""
+    answer = decision_render(decision)
+    body = b'{"decision":' + answer.body + b',"explanation":' + _encode(explanation) + b"}"
+    return Answer(HTTPStatus.OK, JSON, [("RL-Decision", "none")], body)
+
+
 def batch_render(answers: list[Answer]) -> Answer:
     """Always 200; each entry is its own answer's body, with its `status` (problems have one already)."""
     entries = [
@@ -112,8 +134,8 @@ def batch_render(answers: list[Answer]) -> Answer:
 def _ratelimit_fields(decision: Decision) -> list[tuple[str, str]]:
     nearest = []
     for position, r in enumerate(decision.results):
-        if r.mode == "enforce":
-            nearest.append((r.allowed, r.remaining / r.limit, position, r))
+        if r.mode == "enforce" and r.remaining < MAX_UNITS:  # what is unlimited has no place among limits
+            nearest.append((r.allowed, r.remaining / r.limit if r.limit else 0.0, position, r))
     if not nearest:
         return []
     if len(nearest) > 1:
@@ -130,6 +152,10 @@ def _denial_detail(decision: Decision) -> str:
     rule = f"Rule {decision.policy}"
     if decision.reason is Reason.COST_EXCEEDS_LIMIT:
         return f"{rule} can never admit this cost: its limit is {decision.limit}."
+    if decision.reason is Reason.BLOCKED:
+        return f"{rule} refuses everything from this caller."
+    if decision.reason is Reason.CONCURRENCY_EXCEEDED:
+        return f"{rule} allows {decision.limit} at a time and has {decision.remaining} left; release one."
     if decision.reason is Reason.FALLBACK_CLOSED:
         return f"{rule} refuses while its counters cannot be reached."
     return (

@@ -1,0 +1,63 @@
+"""POST /v1/checks/{id}/refund and …/release: what a recorded check took, given back once.
+
+Two steps: the record says which counters the check charged, then one script call gives back on all of them, if the
+record still says that nobody did.
+"""
+
+import re
+from functools import partial
+from typing import Any
+
+from ratelimiter.door.checks import Checks
+from ratelimiter.door.exchange import Exchange
+from ratelimiter.engine.errors import EngineError, NotFound, Unavailable
+from ratelimiter.engine.interpret import GivenBack, Outcome
+from ratelimiter.engine.records import REFUND, RELEASE, check_record_key, give_back_from
+from ratelimiter.engine.wire.decode import amount_decode
+from ratelimiter.engine.wire.render import given_back_render
+from ratelimiter.snapshot.callers import Caller
+from ratelimiter.snapshot.model import Scope
+from ratelimiter.store.coalescer import Coalescer
+
+_PATH = re.compile(rb"/v1/checks/([^/]+)/(refund|release)")
+_WHAT = {b"refund": (REFUND, Scope.REFUND), b"release": (RELEASE, Scope.CHECK)}
+
+
+class GiveBacks:
+    def __init__(self, checks: Checks, coalescer: Coalescer) -> None:
+        self._checks = checks
+        self._coalescer = coalescer
+
+    def handle(self, exchange: Exchange, path: bytes) -> None:
+        found = _PATH.fullmatch(path)
+        if found is None:
+            self._checks.fail(exchange, NotFound("there is nothing at this path"))
+            return
+        check_id = found[1].decode("latin-1")
+        what, scope = _WHAT[found[2]]
+        self._checks.admit(exchange, partial(self._look_up, check_id, what), scope=scope)
+
+    def _look_up(self, check_id: str, what: int, exchange: Exchange, caller: Caller) -> None:
+        amount = amount_decode(bytes(exchange.body)) if what == REFUND else None
+        key = check_record_key(caller.identity.tenant, check_id, live=caller.live)
+        self._coalescer.fetch(key, partial(self._looked_up, exchange, caller, check_id, key, what, amount))
+
+    def _looked_up(
+        self, exchange: Exchange, caller: Caller, check_id: str, key: bytes, what: int, amount: int | None, raw: Any
+    ) -> None:
+        try:
+            if isinstance(raw, Exception):
+                raise Unavailable("what was counted cannot be reached right now; try again")  # noqa: TRY301
+            entry = give_back_from(caller.identity.tenant, key, raw, what, amount)
+        except EngineError as error:
+            self._checks.fail(exchange, error)
+        except Exception:  # noqa: BLE001 - the connection's other requests want their answers
+            self._checks.fail(exchange, self._checks.mistake())
+        else:
+            self._coalescer.submit(entry, partial(self._given_back, exchange, check_id, what))
+
+    def _given_back(self, exchange: Exchange, check_id: str, what: int, outcome: Outcome) -> None:
+        if isinstance(outcome, GivenBack):
+            self._checks.answer(exchange, given_back_render(check_id, what, outcome))
+        else:
+            self._checks.answer(exchange, self._checks.refusal(outcome))
