@@ -48,12 +48,13 @@ class Gateways:
         self._checks.submit(caller, check, partial(self._decided, exchange, caller, check, denial))
 
     def _decided(self, exchange: Exchange, caller: Caller, check: Check, denial: int, outcome: Outcome) -> None:
-        answer = self._checks.decided(caller, check, outcome, started_ns=exchange.started_ns)
-        if answer.status == DENIED:
-            answer = answer._replace(status=denial)
-        elif answer.status in _PASSING:
-            answer = Answer(200, JSON, [("RL-Decision", "none")], answer.body)
-        self._checks.answer(exchange, answer)
+        def make() -> Answer:
+            answer = self._checks.decided(caller, check, outcome, started_ns=exchange.started_ns)
+            if answer.status == DENIED:
+                return answer._replace(status=denial)
+            return Answer(200, JSON, [("RL-Decision", "none")], answer.body) if answer.status in _PASSING else answer
+
+        self._checks.answer_made(exchange, make)
 
     def _members(self, exchange: Exchange, parameters: dict[str, str]) -> dict[str, Any]:
         said = exchange.gateway or {}

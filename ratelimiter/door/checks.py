@@ -122,6 +122,13 @@ class Checks:
                 self._live.count(decision, tenant=identity.tenant, key_id=identity.key_id, live=identity.live)
         return decision_render(decision)
 
+    def answer_made(self, exchange: Exchange, make: Callable[[], Answer]) -> None:
+        """For callbacks of the store, which must not raise."""
+        try:
+            self.answer(exchange, make())
+        except Exception:  # noqa: BLE001 - the other checks of this call want their answers
+            self.fail(exchange, self.mistake())
+
     def refusal(self, outcome: Outcome) -> Answer:
         """What there is instead of a decision."""
         return error_render(outcome if isinstance(outcome, EngineError) else self.mistake())
@@ -160,7 +167,4 @@ class Checks:
         self.submit(caller, check, partial(self._decided, exchange, caller, check), idempotency=idempotency)
 
     def _decided(self, exchange: Exchange, caller: Caller, check: Check, outcome: Outcome) -> None:
-        try:
-            self.answer(exchange, self.decided(caller, check, outcome, started_ns=exchange.started_ns))
-        except Exception:  # noqa: BLE001 - the other checks of this call want their answers
-            self.fail(exchange, self.mistake())
+        self.answer_made(exchange, lambda: self.decided(caller, check, outcome, started_ns=exchange.started_ns))

@@ -10,7 +10,7 @@ from ratelimiter.engine.decision import Decision
 from ratelimiter.engine.explain import Explanation, explain
 from ratelimiter.engine.interpret import Outcome
 from ratelimiter.engine.wire.decode import check_decode
-from ratelimiter.engine.wire.render import explanation_render
+from ratelimiter.engine.wire.render import Answer, explanation_render
 from ratelimiter.snapshot.callers import Caller
 
 
@@ -27,7 +27,9 @@ class Explanations:
         self._checks.submit(caller, check, partial(self._decided, exchange, explanation))
 
     def _decided(self, exchange: Exchange, explanation: Explanation, outcome: Outcome) -> None:
-        if isinstance(outcome, Decision):
-            self._checks.answer(exchange, explanation_render(outcome, explanation))
-        else:
-            self._checks.answer(exchange, self._checks.refusal(outcome))
+        def make() -> Answer:
+            if isinstance(outcome, Decision):
+                return explanation_render(outcome, explanation)
+            return self._checks.refusal(outcome)
+
+        self._checks.answer_made(exchange, make)

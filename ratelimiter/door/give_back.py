@@ -14,7 +14,7 @@ from ratelimiter.engine.errors import EngineError, NotFound, Unavailable
 from ratelimiter.engine.interpret import GivenBack, Outcome
 from ratelimiter.engine.records import REFUND, RELEASE, check_record_key, give_back_from
 from ratelimiter.engine.wire.decode import amount_decode
-from ratelimiter.engine.wire.render import given_back_render
+from ratelimiter.engine.wire.render import Answer, given_back_render
 from ratelimiter.snapshot.callers import Caller
 from ratelimiter.snapshot.model import Scope
 from ratelimiter.store.coalescer import Coalescer
@@ -57,7 +57,9 @@ class GiveBacks:
             self._coalescer.submit(entry, partial(self._given_back, exchange, check_id, what))
 
     def _given_back(self, exchange: Exchange, check_id: str, what: int, outcome: Outcome) -> None:
-        if isinstance(outcome, GivenBack):
-            self._checks.answer(exchange, given_back_render(check_id, what, outcome))
-        else:
-            self._checks.answer(exchange, self._checks.refusal(outcome))
+        def make() -> Answer:
+            if isinstance(outcome, GivenBack):
+                return given_back_render(check_id, what, outcome.amount)
+            return self._checks.refusal(outcome)
+
+        self._checks.answer_made(exchange, make)

@@ -1,7 +1,7 @@
 """From the script's reply to a decision."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ratelimiter.engine.algorithms.base import NEVER
 from ratelimiter.engine.applied import Applied, Standing
@@ -36,8 +36,10 @@ _REFUSALS: dict[int, Callable[[], EngineError]] = {
 }
 
 
-class GivenBack(int):
-    """The outcome of a GiveBack: how much, also when an earlier request gave it back."""
+class GivenBack(NamedTuple):
+    """The outcome of a GiveBack; the same when an earlier request gave it back."""
+
+    amount: int
 
 
 Outcome = Decision | GivenBack | EngineError

@@ -97,15 +97,16 @@ class Keyring:
     def complete(self):
         assert self.publisher.keyring_mark_complete(self.publisher.epoch_ensure())
 
-    def tenant(self, *rules: Rule, suspended=False) -> int:
+    def tenant(self, *rules: Rule, **fields) -> int:
         number = next(self._tenants)
-        self.rules(number, *rules, suspended=suspended)
+        self.rules(number, *rules, **fields)
         return number
 
-    def rules(self, tenant: int, *rules: Rule, suspended=False) -> int:
+    def rules(self, tenant: int, *rules: Rule, **fields) -> int:
+        """`fields` are those of a TenantSnapshot."""
         held = self._snapshots.get(tenant)
         revision = held.revision + 1 if held else 1
-        self._snapshots[tenant] = TenantSnapshot(tenant, revision, rules, suspended)
+        self._snapshots[tenant] = TenantSnapshot(tenant, revision, rules, **fields)
         self.seq = self.publisher.snapshot_publish(self._snapshots[tenant])
         return self.seq
 

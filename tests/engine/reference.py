@@ -7,6 +7,8 @@ used never rises while nothing is charged.
 from fractions import Fraction
 from math import ceil, floor
 
+from ratelimiter.engine.rules import Calendar, CalendarUnit
+
 
 class SlidingWindow:
     def __init__(self, limit, window_ms, burst=None):
@@ -34,7 +36,13 @@ class SlidingWindow:
         return self.used(now_ms) + cost <= self.limit
 
     def charge(self, now_ms, cost):
-        self.charges.append((now_ms, cost))
+        """Returns what `give_back` finds it again by."""
+        charge = [now_ms, cost]
+        self.charges.append(charge)
+        return charge
+
+    def give_back(self, charge, amount):
+        charge[1] -= min(amount, charge[1])
 
     def horizon_ms(self):
         return 2 * self.window_ms
@@ -68,7 +76,14 @@ class TokenBucket:
         return self.level(now_ms) >= cost
 
     def charge(self, now_ms, cost):
-        self.tokens, self.tick = max(Fraction(0), self.level(now_ms) - min(cost, self.burst)), now_ms // self.tick_ms
+        level = self.level(now_ms)
+        taken = min(level, cost, self.burst)
+        self.tokens, self.tick = level - taken, now_ms // self.tick_ms
+        return [self, taken]
+
+    def give_back(self, charge, amount):
+        if self.tick is not None:
+            self.tokens += min(charge[1], amount)
 
     def horizon_ms(self):
         return ceil(Fraction(self.burst * self.window_ms, self.limit)) + 2 * self.tick_ms
@@ -79,8 +94,31 @@ class SlidingLog(SlidingWindow):
         return sum(cost for at, cost in self.charges if now_ms - at < self.window_ms)
 
 
-class CalendarDay(FixedWindow):
-    """Days in UTC, where a cell is simply a day of Unix time."""
+class Concurrency:
+    """Slots, each with its end."""
+
+    waits = False
+
+    def __init__(self, limit, window_ms, burst=None):
+        self.limit, self.window_ms, self.slots = limit, window_ms, []
+
+    @property
+    def capacity(self):
+        return self.limit
+
+    def remaining(self, now_ms):
+        return max(0, self.limit - sum(taken for ends, taken in self.slots if ends > now_ms))
+
+    def fits(self, now_ms, cost):
+        return cost <= self.remaining(now_ms)
+
+    def charge(self, now_ms, cost):
+        slot = [now_ms + self.window_ms, cost]
+        self.slots.append(slot)
+        return slot
+
+    def give_back(self, slot, amount):
+        slot[1] = 0
 
 
 REFERENCES = {
@@ -89,6 +127,8 @@ REFERENCES = {
     "token_bucket": TokenBucket,
     "sliding_log": SlidingLog,
 }
+UTC_DAY = Calendar(unit=CalendarUnit.DAY)  # where a cell is simply a day of Unix time
+MODELS = {**REFERENCES, "concurrency": Concurrency, "calendar": FixedWindow}
 
 
 def wait_ms(model, now_ms, cost):
@@ -101,6 +141,22 @@ def wait_ms(model, now_ms, cost):
         else:
             low = middle + 1
     return low
+
+
+def ask(model, now_ms, cost, mode):
+    """(allowed, remaining, retry_ms, charge) for one check of one enforced rule; None waits for nothing."""
+    remaining, charge = model.remaining(now_ms), None
+    allowed = mode == "report" or (cost <= model.capacity and model.fits(now_ms, cost))
+    retry_ms = 0
+    if not allowed:
+        waits = cost <= model.capacity and getattr(model, "waits", True)
+        retry_ms = wait_ms(model, now_ms, cost) if waits else None
+    elif mode == "peek":
+        remaining -= cost
+    else:
+        charge = model.charge(now_ms, cost)
+        remaining = model.remaining(now_ms)
+    return allowed, remaining, retry_ms, charge
 
 
 def decide(models, shadows, now_ms, cost, mode):

@@ -47,6 +47,6 @@ class AlgorithmDefinition(Protocol):
         """Units left and ms to reset, seen after a charge."""
         ...
 
-    def give_back(self, state: Any, *, amount: int, mark: Any, p1: int) -> Any:
+    def give_back(self, state: Any, *, amount: int, mark: Any, p1: int, now_ms: int) -> Any:
         """The state without `amount` of what was charged under `mark`; what has passed by now is not given back."""
         ...

@@ -43,7 +43,7 @@ class CalendarWindow:
         end_ms, current = _settle(state, now_ms, p1, p2)
         return max(0, limit - current), end_ms - now_ms
 
-    def give_back(self, state: State | None, *, amount: int, mark: int, p1: int) -> State | None:
+    def give_back(self, state: State | None, *, amount: int, mark: int, p1: int, now_ms: int) -> State | None:
         if state is None or state[0] != mark:
             return state
         return mark, max(0, state[1] - amount)

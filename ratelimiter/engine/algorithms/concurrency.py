@@ -63,7 +63,7 @@ class Concurrency:
         live = _live(state, now_ms)
         return max(0, limit - _used(live)), _reset_ms(live, now_ms)
 
-    def give_back(self, state: State | None, *, amount: int, mark: str, p1: int) -> State | None:
+    def give_back(self, state: State | None, *, amount: int, mark: str, p1: int, now_ms: int) -> State | None:
         if state is None:
             return None
         left = [s._replace(taken=s.taken - min(amount, s.taken)) if s.nonce == mark else s for s in state]

@@ -44,7 +44,7 @@ class FixedWindow:
         _, current, elapsed = _settle(state, now_ms, p1)
         return max(0, limit - current), p1 - elapsed
 
-    def give_back(self, state: State | None, *, amount: int, mark: int, p1: int) -> State | None:
+    def give_back(self, state: State | None, *, amount: int, mark: int, p1: int, now_ms: int) -> State | None:
         if state is None or state[0] != mark:
             return state
         return mark, max(0, state[1] - amount)

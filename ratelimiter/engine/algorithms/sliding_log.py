@@ -81,10 +81,10 @@ class SlidingLog:
         live = _live(state, now_ms, p1)
         return max(0, limit - _used(live)), _reset_ms(live, now_ms, p1)
 
-    def give_back(self, state: State | None, *, amount: int, mark: int, p1: int) -> State | None:
+    def give_back(self, state: State | None, *, amount: int, mark: int, p1: int, now_ms: int) -> State | None:
         """From the first entry that is not older than the mark: its own, or the one it was thinned into."""
-        if state is None:
-            return None
+        if state is None or mark + p1 <= now_ms:
+            return state
         base, times, totals = state
         at = bisect_left(times, mark)
         if at == len(times):

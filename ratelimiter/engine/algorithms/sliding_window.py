@@ -75,7 +75,7 @@ class SlidingWindow:
         _, current, previous, elapsed = _settle(state, now_ms, p1)
         return max(0, limit - _used(current, previous, elapsed, p1)), p1 - elapsed
 
-    def give_back(self, state: State | None, *, amount: int, mark: int, p1: int) -> State | None:
+    def give_back(self, state: State | None, *, amount: int, mark: int, p1: int, now_ms: int) -> State | None:
         if state is None:
             return None
         cell, current, previous = state

@@ -69,7 +69,7 @@ class TokenBucket:
         tick, level = _settle(state, now_ms, limit, p1, p2)
         return level // (p1 // tick_ms(p1)), _reset_ms(tick, level, now_ms, limit, p1, p2)
 
-    def give_back(self, state: State | None, *, amount: int, mark: int, p1: int) -> State | None:
+    def give_back(self, state: State | None, *, amount: int, mark: int, p1: int, now_ms: int) -> State | None:
         """`mark` is what was taken. A bucket that is fuller than full is cut to size when it is settled."""
         if state is None:
             return None

@@ -94,7 +94,8 @@ local function give_back(amount, count)
     for position = at, at + 6 * (count - 1), 6 do
       local state = state_of(args[position])
       if state[1] ~= nil then
-        ALGORITHMS[args[position + 1]].give_back(state, amount, args[position + 2], args[position + 4])
+        ALGORITHMS[args[position + 1]].give_back(
+          state, amount, args[position + 2], args[position + 4], now)
         if dirty[args[position]] == nil then dirty[args[position]] = 0 end
       end
     end

@@ -93,7 +93,8 @@ ALGORITHMS[5] = (function()
       return remaining, reset, time
     end,
 
-    give_back = function(state, amount, mark)
+    give_back = function(state, amount, mark, window, now)
+      if mark + window <= now then return end
       local log = state[1]
       local entry = search(log, time_of, mark)
       if entry > count_of(log) then return end
