@@ -121,20 +121,18 @@ class HttpConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
+            self._ignore_upgrades(memoryview(data)[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            if not (self._refused or self._ended):
-                self._refuse(InvalidRequest(f"this is not HTTP/1.1: {error}"))
+            self._refuse_unparsed(error)
         else:
-            if self._mid:
-                self._look_at_partial(data)
-            elif fresh and self._completed == 1 and self._last is not None:
+            if fresh and self._completed == 1 and not self._mid and self._last is not None:
                 self._heads.learn(data, self._last)
-            self._last = None
+        if self._mid:
+            self._look_at_partial(len(data))
+        self._last = None
 
     def eof_received(self) -> bool:
-        if self._refused:
-            return False
+        """True keeps the connection open for the answers that are still due."""
         if self._mid and not self._ended:
             self._refuse(InvalidRequest("the request ended before it was complete"))
         self._ended = True
@@ -240,8 +238,10 @@ class HttpConnection(asyncio.Protocol):
         parser = self._parser
         if not exchange.method:
             exchange.method = parser.get_method()
+            if exchange.method == b"CONNECT":
+                self._stop(InvalidRequest("this server is no proxy"))
             if parser.should_upgrade():
-                return  # only the head is complete, see _ignore_upgrade
+                return  # only the head is complete, see _ignore_upgrades
         self._current = None
         self._mid = self._in_body = self._continue_due = False
         if not parser.should_keep_alive():
@@ -345,8 +345,13 @@ class HttpConnection(asyncio.Protocol):
         self._queue.append(exchange)
         self._service.refuse(exchange, error)
 
+    def _refuse_unparsed(self, error: httptools.HttpParserError) -> None:
+        """Also what `_Stop` ends in, and what follows a client's last request; nothing is to be said then."""
+        if not (self._refused or self._ended):
+            self._refuse(InvalidRequest(f"this is not HTTP/1.1: {error}"))
+
     def _finish(self) -> None:
-        if not self._refused:
+        if self._ended or not self._refused:
             self._transport.close()
             return
         # What the client is still sending must be read for a while: closing over it would reset the connection, and
@@ -355,32 +360,48 @@ class HttpConnection(asyncio.Protocol):
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
-    def _look_at_partial(self, data: bytes) -> None:
+    def _look_at_partial(self, read_bytes: int) -> None:
         """The parser shows pieces only once they are whole; what is still growing is bounded here."""
         if self._completed:
             return  # how much of the read belongs to the unfinished request is not known; the next read is all its own
-        self._received += len(data)
+        self._received += read_bytes
         if not self._in_body:
             if self._received > 2 * MAX_HEAD_BYTES:
                 self._refuse(HeadersTooLarge(f"the headers are larger than {MAX_HEAD_BYTES} bytes"))
         elif self._received > 8 * self._body_limit + 2 * MAX_HEAD_BYTES:  # one-byte chunks are six bytes each
             self._refuse(TooLarge("the body's chunks and trailers are too large"))
 
-    def _ignore_upgrade(self, rest: bytes) -> None:
+    def _ignore_upgrades(self, rest: memoryview) -> None:
         """The parser stops after the head of a request that asks for another protocol. We go on in this one: a fresh
-        parser gets the same framing without the wish, and then the rest.
+        parser gets the same framing without the wish, and then the rest, in which more such requests may stand.
         """
+        try:
+            while True:
+                framing = self._framing()
+                self._parser = httptools.HttpRequestParser(self)
+                self._resumed = True
+                self._parser.feed_data(framing)
+                try:
+                    self._parser.feed_data(rest)
+                except httptools.HttpParserUpgrade as upgrade:
+                    rest = rest[upgrade.args[0] :]
+                else:
+                    return
+        except httptools.HttpParserError as error:
+            self._refuse_unparsed(error)
+
+    def _framing(self) -> bytes:
+        """A head that makes a parser expect the current request's body, and nothing else of it."""
         exchange = self._current
         assert exchange is not None
-        if exchange.method == b"CONNECT":
-            self._refuse(InvalidRequest("this server is no proxy"))
-            return
-        framing = b"Content-Length: " + (exchange.content_length or b"0")
+        lines = [b"POST / HTTP/1.1"]
+        if not self._parser.should_keep_alive():
+            lines.append(b"Connection: close")
         if exchange.transfer_encoding is not None:
-            framing = b"Transfer-Encoding: " + exchange.transfer_encoding
-        self._parser = httptools.HttpRequestParser(self)
-        self._resumed = True
-        self.data_received(b"POST / HTTP/1.1\r\n" + framing + b"\r\n\r\n" + rest)
+            lines.append(b"Transfer-Encoding: " + exchange.transfer_encoding)
+        else:
+            lines.append(b"Content-Length: " + (exchange.content_length or b"0"))
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 def _with_close(answer: bytes) -> bytes:

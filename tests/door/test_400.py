@@ -1,5 +1,7 @@
 """Requests that make no sense. Bodies are test_hostile.py's matter."""
 
+import socket
+
 import pytest
 
 from tests.door.rig import Reader, check_bytes, request_bytes, rule
@@ -86,8 +88,6 @@ def test_what_cannot_be_trusted_is_answered_400_and_the_connection_ends(door, se
     [b"POST /v1/ch", HEAD, HEAD + b"Content-Length: 10\r\n\r\n{", HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{"],
 )
 def test_half_a_request_is_answered_400(door, sent):
-    import socket
-
     with door.connect() as connection:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
@@ -104,6 +104,16 @@ def test_requests_before_a_broken_one_are_answered_first(door, keyring):
         assert [reader.response().status for _ in range(4)] == [200, 200, 200, 400]
         assert reader.at_end()
     assert door.check(key).json["remaining"] == 6
+
+
+def test_requests_before_a_broken_one_are_answered_also_to_a_client_that_has_said_everything(door, keyring):
+    key = keyring.key(keyring.tenant(rule(limit=10)))
+    with door.connect() as connection:
+        connection.sendall(check_bytes(key) * 3 + b"nonsense\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        reader = Reader(connection)
+        assert [reader.response().status for _ in range(4)] == [200, 200, 200, 400]
+        assert reader.at_end()
 
 
 def test_a_request_smuggled_behind_two_lengths_is_never_served(door, keyring):

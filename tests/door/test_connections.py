@@ -132,6 +132,16 @@ def test_the_wish_for_another_protocol_is_ignored(door, key, framing):
         assert remaining(reader.response()) == (999 if framing == "nothing" else 996)
 
 
+def test_thousands_of_wishes_for_another_protocol_are_ignored_as_well(door):
+    wish = request_bytes("GET", "/healthz", None, {"Connection": "upgrade", "Upgrade": "x"})
+    with door.connect() as connection:
+        reader = Reader(connection)
+        sender = threading.Thread(target=connection.sendall, args=(wish * 4_000,))
+        sender.start()
+        assert {reader.response().status for _ in range(4_000)} == {200}
+        sender.join()
+
+
 @pytest.mark.parametrize("sent", ["Connection: close", "Connection: Keep-Alive, close"])
 def test_a_client_that_wants_to_close_is_answered_and_closed(door, sent):
     name, value = sent.split(": ")
