@@ -42,8 +42,9 @@ class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _check_decoder = msgspec.json.Decoder(Check)
 _batch_decoder = msgspec.json.Decoder(Batch)
 _amount_decoder = msgspec.json.Decoder(Amount)
-_PATH = re.compile(r" - at `\$\.?(.*)`$")
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
+_PATH = re.compile(r" - at `\$\.?([^`]*)`\Z")  # the last such: what the caller wrote may stand before it
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$\.(limits\[\d+\])`)?", re.DOTALL)
+_MAX_QUOTED_CHARACTERS = 512  # of what the caller wrote, in an error: it stands in the answer several times
 
 
 def check_decode(body: bytes) -> Check:
@@ -181,13 +182,18 @@ def _attribute_pointer(body: bytes) -> str:
     except (ValueError, RecursionError):  # what follows it is no JSON; the decoder stopped before
         return ""
     names = attributes.items() if isinstance(attributes, dict) else ()
-    return next((f"/{_escape(name)}" for name, value in names if not isinstance(value, str)), "")
+    return _quotable(next((f"/{_escape(name)}" for name, value in names if not isinstance(value, str)), ""))
 
 
 def _surrogate_pointer(body: bytes) -> str:
-    """Where a string is that JSON allows and UTF-8 does not; "" when there is none, or no JSON."""
+    """Where a string is that JSON allows and UTF-8 does not; "" when there is none, or no JSON.
+
+    Nobody else's check waits while a whole batch is searched: it is refused without the place.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        return ""
     try:
-        return _surrogate_find(json.loads(body)) or ""
+        return _quotable(_surrogate_find(json.loads(body)) or "")
     except (ValueError, RecursionError):
         return ""
 
@@ -212,15 +218,23 @@ def _is_text(value: str) -> bool:
 
 
 def _pointer_and_message(message: str) -> tuple[str, str]:
-    path = _PATH.search(message)
-    pointer = ""
-    if path:
-        message = message[: path.start()]
-        pointer = "".join(f"/{_escape(part)}" for part in re.split(r"\.|\[|\]", path[1]) if part and part != "...")
     unknown = _UNKNOWN.fullmatch(message)
     if unknown:
-        return f"{pointer}/{_escape(unknown[1])}", "is not a field of a check"
-    return pointer, message[0].lower() + message[1:]
+        pointer = _quotable(f"{_pointer(unknown[2] or '')}/{_escape(unknown[1])}")
+        return pointer, "is not a field of a check" if pointer else "holds a name longer than that of any field"
+    path = _PATH.search(message)
+    if path:
+        message = message[: path.start()]
+    return _pointer(path[1] if path else ""), message[0].lower() + message[1:_MAX_QUOTED_CHARACTERS]
+
+
+def _pointer(path: str) -> str:
+    """The decoder's way of writing it, as in rules[1], turned into RFC 6901's, as in /rules/1."""
+    return "".join(f"/{_escape(part)}" for part in re.split(r"\.|\[|\]", path) if part and part != "...")
+
+
+def _quotable(pointer: str) -> str:
+    return pointer if len(pointer) <= _MAX_QUOTED_CHARACTERS else ""
 
 
 def _escape(part: str) -> str:
