@@ -205,7 +205,10 @@ class HttpConnection(asyncio.Protocol):
         assert exchange is not None
         if self._headers > MAX_HEADERS or self._head_bytes + len(exchange.path) + 4 * self._headers > MAX_HEAD_BYTES:
             self._stop(HeadersTooLarge(f"a request may have {MAX_HEADERS} headers and {MAX_HEAD_BYTES} bytes of them"))
-        if exchange.host is None and self._parser.get_http_version() != "1.0":
+        version = self._parser.get_http_version()
+        if version != "1.1" and (version != "1.0" or exchange.transfer_encoding is not None):
+            self._stop(InvalidRequest("this is neither HTTP/1.1 nor HTTP/1.0, which knows no Transfer-Encoding"))
+        if exchange.host is None and version != "1.0":
             self._stop(InvalidRequest("the header Host is missing"))
         self._in_body = True
         self._body_bytes = 0
