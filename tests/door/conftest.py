@@ -1,3 +1,5 @@
+import itertools
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
@@ -25,14 +27,11 @@ def keyring(house):
 @pytest.fixture
 def start(tmp_path):
     """Starts a door of the test's own, to be broken."""
-    contexts = []
+    numbers = itertools.count()
 
     def begin(**options):
-        context = running(tmp_path / str(len(contexts)), **options)
-        contexts.append(context)
-        valkey, keyring, door = context.__enter__()
+        valkey, keyring, door = contexts.enter_context(running(tmp_path / str(next(numbers)), **options))
         return SimpleNamespace(valkey=valkey, keyring=keyring, door=door, settle=lambda: settle(valkey, keyring))
 
-    yield begin
-    for context in contexts:
-        context.__exit__(None, None, None)
+    with ExitStack() as contexts:
+        yield begin

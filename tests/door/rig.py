@@ -75,6 +75,13 @@ class Valkey:
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)
 
+    def mortality_verify(self):
+        """No counter without a time to live, whatever the test did to this Valkey. One that is gone has none."""
+        if self.process.poll() is None:
+            self.thaw()
+            immortal = [key for key in self.client.scan_iter("ratelimit:*", 1_000) if self.client.pttl(key) == -1]
+            assert immortal == [], "a counter has no time to live"
+
     def stop(self):
         self.client.close()
         if self.process.poll() is None:
@@ -287,6 +294,7 @@ def running(folder: Path, **options) -> Iterator[tuple[Valkey, Keyring, DoorProc
             yield valkey, keyring, door
         finally:
             door.stop()
+        valkey.mortality_verify()
     finally:
         valkey.stop()
 
