@@ -12,6 +12,7 @@ from typing import Protocol, cast
 import httptools
 
 from ratelimiter.door.exchange import Exchange
+from ratelimiter.door.headers import FIELDS, GATEWAY_HEADERS, UNREAD, framing
 from ratelimiter.door.heads import Heads
 from ratelimiter.door.settings import DoorSettings
 from ratelimiter.engine.errors import EngineError, HeadersTooLarge, InvalidRequest, TooLarge, Unavailable
@@ -24,23 +25,6 @@ WRITE_TIMEOUT_S = 10
 ANSWER_TIMEOUT_S = 10  # far beyond what any answer takes; no connection hangs on a mistake of ours
 LINGER_S = 2
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-# Where a header goes on the exchange. Spelled as clients usually do, so that most need no lowering.
-_FIELDS = {
-    b"host": "host",
-    b"authorization": "authorization",
-    b"x-api-key": "api_key",
-    b"x-request-id": "request_id",
-    b"idempotency-key": "idempotency_key",
-    b"content-length": "content_length",
-    b"transfer-encoding": "transfer_encoding",
-    b"expect": "expect",
-}
-_FIELDS |= {name.title(): field for name, field in _FIELDS.items()}
-_FIELDS |= {b"X-API-Key": "api_key"}
-# What gateways say about the request that they ask for; see authz.
-GATEWAY_HEADERS = frozenset({b"x-forwarded-for", b"x-forwarded-method", b"x-forwarded-uri", b"x-rl-user"})
-_OTHERS = frozenset({b"User-Agent", b"Accept", b"Accept-Encoding", b"Content-Type", b"Connection"})
 
 
 class Service(Protocol):
@@ -168,12 +152,12 @@ class HttpConnection(asyncio.Protocol):
             return
         self._headers += 1
         self._head_bytes += len(name) + len(value)
-        field = _FIELDS.get(name)
+        field = FIELDS.get(name)
         if field is None:
-            if name in _OTHERS:
+            if name in UNREAD:
                 return
             lowered = name.lower()
-            field = _FIELDS.get(lowered)
+            field = FIELDS.get(lowered)
             if field is None:
                 if lowered in GATEWAY_HEADERS:
                     self._gateway_header(lowered, value)
@@ -380,10 +364,11 @@ class HttpConnection(asyncio.Protocol):
         """
         try:
             while True:
-                framing = self._framing()
+                assert self._current is not None
+                head = framing(self._current, keep_alive=self._parser.should_keep_alive())
                 self._parser = httptools.HttpRequestParser(self)
                 self._resumed = True
-                self._parser.feed_data(framing)
+                self._parser.feed_data(head)
                 try:
                     self._parser.feed_data(rest)
                 except httptools.HttpParserUpgrade as upgrade:
@@ -392,19 +377,6 @@ class HttpConnection(asyncio.Protocol):
                     return
         except httptools.HttpParserError as error:
             self._refuse_unparsed(error)
-
-    def _framing(self) -> bytes:
-        """A head that makes a parser expect the current request's body, and nothing else of it."""
-        exchange = self._current
-        assert exchange is not None
-        lines = [b"POST / HTTP/1.1"]
-        if not self._parser.should_keep_alive():
-            lines.append(b"Connection: close")
-        if exchange.transfer_encoding is not None:
-            lines.append(b"Transfer-Encoding: " + exchange.transfer_encoding)
-        else:
-            lines.append(b"Content-Length: " + (exchange.content_length or b"0"))
-        return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 def _with_close(answer: bytes) -> bytes:

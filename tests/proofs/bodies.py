@@ -4,8 +4,8 @@ import json
 import random
 
 NAMES = [
-    "ip", "route", "user", "attributes", "namespace", "cost", "mode", "rules", "refundable", "checks", "", "IP", "a.b",
-    "a/b", "~", "\n", "x` - at `$.cost", "$", "__proto__", "é", "\x00", "user ", "[0]",
+    "ip", "route", "user", "attributes", "namespace", "cost", "mode", "rules", "refundable", "limits", "amount",
+    "checks", "", "IP", "a.b", "a/b", "~", "\n", "x` - at `$.cost", "$", "__proto__", "é", "\x00", "user ", "[0]",
 ]  # fmt: skip
 TEXTS = [
     "", "u", "203.0.113.7", "2001:db8::1", "::ffff:1.2.3.4", "64:ff9b::1", "1.2.3.4/8", "fe80::1%1", "default",
@@ -73,6 +73,7 @@ def check(chance: random.Random) -> str:
         "rules": lambda: (
             "[" + ",".join(chance.choice(['"a"', '"b-c"', text(chance)]) for _ in range(chance.randrange(3))) + "]"
         ),
+        "limits": lambda: "[" + ",".join(inline_limit(chance) for _ in range(chance.choice([1, 1, 2, 6]))) + "]",
         "refundable": lambda: chance.choice(["false", "true"]),
     }
     members = []
@@ -84,10 +85,32 @@ def check(chance: random.Random) -> str:
     return "{" + space + f",{space}".join(members) + "}"
 
 
+def inline_limit(chance: random.Random) -> str:
+    """Mostly right; what of it is wrong is often wrong only beside the rest."""
+    keys = ['"user"', '"ip"', '"attributes.a"', '"attributes."', text(chance)]
+    members = {
+        "name": chance.choice(['"a"', '"b-c"', '"d"', '"d"', text(chance)]),
+        "limit": chance.choice(["1", "5", "1000", "1001", "2147483647", "0"]),
+        "window_ms": chance.choice(["1000", "60000", "1500", "34560000000", "34560001000", "999"]),
+        "key": "[" + ",".join(chance.choices(keys, k=chance.randrange(3))) + "]",
+        "algorithm": chance.choice(['"sliding_window"', '"token_bucket"', '"sliding_log"', text(chance)]),
+        "burst": chance.choice(["0", "5", "5001", "-1"]),
+        "x": "1",
+    }  # fmt: skip
+    names = ["name", "limit", "window_ms", *chance.choices(list(members)[3:6], k=chance.randrange(3))]
+    if chance.random() < 0.05:
+        names.append("x")
+    if chance.random() < 0.05:
+        names.pop(0)
+    return "{" + ",".join(f'"{name}":{members[name]}' for name in names) + "}"
+
+
 def body(chance: random.Random) -> bytes:
     kind = chance.random()
     if kind < 0.6:
         made = check(chance)
+    elif kind < 0.65:
+        made = f'{{"amount":{chance.choice(NUMBERS)}}}'
     elif kind < 0.8:
         made = '{"checks":[' + ",".join(check(chance) for _ in range(chance.choice([0, 1, 2, 3, 101]))) + "]}"
     else:

@@ -5,14 +5,15 @@ import random
 METHODS = [b"POST"] * 6 + [b"GET", b"HEAD", b"PUT", b"OPTIONS", b"DELETE", b"CONNECT"]
 TARGETS = [
     b"/v1/check", b"/v1/check", b"/check", b"/v1/check/batch", b"/healthz", b"/v1/check?a=b", b"/nope", b"*",
-    b"http://other/v1/check", b"/v1/check#x", b"/%2f%00",
+    b"/v1/authz", b"/v1/checks/chk_1/refund", b"http://other/v1/check", b"/v1/check#x", b"/%2f%00",
 ]  # fmt: skip
 VERSIONS = [b"HTTP/1.1"] * 12 + [b"HTTP/1.0", b"HTTP/2.0"]
 FIELDS = [
     b"Authorization: Bearer rl_live_one", b"Authorization: Bearer rl_live_two", b"authorization: bearer x",
     b"X-API-Key: rl_test_three", b"x-api-key:rl_test_four", b"X-Request-Id: abc", b"X-Request-Id: ",
     b"Idempotency-Key: order-1", b"User-Agent: fuzz/1.0", b"Accept: */*", b"Content-Type: application/json",
-    b"X-A: \xff\xfe", b"X-B:\tb\t", b"Cookie: a=b; c=d",
+    b"X-A: \xff\xfe", b"X-B:\tb\t", b"Cookie: a=b; c=d", b"X-Forwarded-For: 203.0.113.7", b"x-forwarded-for: 10.0.0.1",
+    b"X-Forwarded-Uri: /a?b", b"X-RL-User: one", b"x-rl-user: two",
 ]  # fmt: skip
 SPECIAL = [
     b"Connection: close", b"Connection: keep-alive", b"Connection: Upgrade", b"Upgrade: h2c", b"Expect: 100-continue",
@@ -55,7 +56,7 @@ def request(chance: random.Random) -> bytes:
 def plain(chance: random.Random) -> bytes:
     """What a client sends again and again."""
     body = chance.choice(BODIES)
-    fields = chance.sample(FIELDS[:5] + FIELDS[8:11], 2)
+    fields = chance.sample(FIELDS[:5] + FIELDS[8:11] + FIELDS[14:15], 2)
     return b"\r\n".join(
         [b"POST /v1/check HTTP/1.1", b"Host: door", *fields, b"Content-Length: %d" % len(body), b"", body]
     )

@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from ratelimiter.engine.addresses import address_parse
 from ratelimiter.engine.errors import EngineError, InvalidRequest, TooLarge
 from ratelimiter.engine.rules import MAX_UNITS
-from ratelimiter.engine.wire.decode import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES, NAME, batch_decode, check_decode
+from ratelimiter.engine.wire.decode import (
+    MAX_BATCH_BODY_BYTES,
+    MAX_BODY_BYTES,
+    NAME,
+    amount_decode,
+    batch_decode,
+    check_decode,
+)
 from ratelimiter.engine.wire.render import error_render
 from tests.proofs import bodies
 from tests.proofs.rounds import rounds, timed, unhurried
@@ -24,6 +31,7 @@ BODIES = rounds(30_000)
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "300"))
 MAX_ANSWER_BYTES = 16_384  # a character may take six bytes, and a name stands there twice
 DEFAULTS = {"namespace": "default", "cost": 1, "mode": "consume", "attributes": {}, "refundable": False}
+INLINE_DEFAULTS = {"key": [], "algorithm": "sliding_window", "burst": 0}
 
 
 def tried(decode, body):
@@ -55,6 +63,10 @@ def check_verify(body):
     for name in ("ip", "route", "user", "attributes", "namespace", "cost", "mode", "refundable"):
         assert getattr(check, name) == expected.pop(name, DEFAULTS.get(name)), name
     assert (check.rules and list(check.rules)) == (expected.pop("rules", None) or check.rules)
+    assert [json.loads(msgspec.json.encode(limit)) for limit in check.limits] == [
+        {name: value for name, value in limit.items() if INLINE_DEFAULTS.get(name) != value}
+        for limit in expected.pop("limits", ())
+    ]
     assert expected == {}, "an unknown field was accepted"
     assert type(check.cost) is int
     assert 1 <= check.cost <= MAX_UNITS
@@ -65,6 +77,15 @@ def check_verify(body):
     assert all(NAME.fullmatch(name) for name in (check.namespace, *(check.rules or ())))
     if check.ip is not None:
         address_parse(check.ip)
+    return True
+
+
+def amount_verify(body):
+    amount = tried(amount_decode, body)
+    if amount is None:
+        return False
+    assert json.loads(body.decode()) == {"amount": amount}
+    assert 1 <= amount <= MAX_UNITS
     return True
 
 
@@ -82,7 +103,7 @@ def batch_verify(body):
 
 
 def test_fuzzed_bodies_are_checks_within_their_bounds_or_refused():
-    accepted = {check_verify: 0, batch_verify: 0}
+    accepted = {check_verify: 0, batch_verify: 0, amount_verify: 0}
     with unhurried():
         for seed in range(BODIES):
             body = bodies.body(random.Random(seed))
@@ -93,6 +114,7 @@ def test_fuzzed_bodies_are_checks_within_their_bounds_or_refused():
                 raise AssertionError(f"body {seed}: {body[:2_000]!r}") from error
     assert accepted[check_verify] > BODIES // 20, "hardly anything was accepted: nothing has been compared"
     assert accepted[batch_verify] > BODIES // 50
+    assert accepted[amount_verify] > 0
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -149,6 +171,7 @@ LARGE = {
     "spaces": (b"{", b" ", b""),
     "backslashes": (b'{"user":"', b"\\\\", b'"}'),
     "many checks": (b'{"checks":[', b"{},", b"{}]}"),
+    "many limits": (b'{"limits":[', b'{"name":"a","limit":1,"window_ms":1000},', b"{}]}"),
     "many rules": (b'{"rules":[', b'"a",', b'"A"]}'),
 }
 
@@ -157,4 +180,5 @@ LARGE = {
 def test_bodies_of_the_largest_size_are_decided_in_a_moment(parts):
     with unhurried():
         assert tried(check_decode, filled(*parts, MAX_BODY_BYTES)) is None
+        assert tried(amount_decode, filled(*parts, MAX_BODY_BYTES)) is None
         assert tried(batch_decode, filled(*parts, MAX_BATCH_BODY_BYTES)) is None

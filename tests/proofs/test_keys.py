@@ -5,17 +5,15 @@ import string
 from base64 import urlsafe_b64decode
 from collections import Counter
 from math import sqrt
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ratelimiter.engine import keys
-from ratelimiter.engine.decision import Check
-from ratelimiter.engine.matching import RuleSet
-from ratelimiter.engine.prepare import prepare
 from ratelimiter.engine.rules import Algorithm, RuleType
-from tests.engine.rules import rule
+from tests.engine.rules import prepared, rule
 from tests.proofs.rounds import rounds
 
 TUPLES = rounds(50_000)
@@ -33,11 +31,24 @@ ATOMS = [
 NAMES = ["user", "route", "ip", "attributes.plan", "attributes.", "attributes.user", "attributes.a", "attributes.a:b"]
 
 
-def identity(chance):
-    """(tenant, type, rule id, live, algorithm, window, names, values): all that tells counters apart.
+class Identity(NamedTuple):
+    """All that tells counters apart. `rule` is an id, or the name of a limit that came with the check."""
 
-    The text that names and values are cut from is small, so that the same letters stand on both sides of every border.
-    """
+    tenant: int
+    shard: int
+    kind: RuleType
+    rule: int | str
+    namespace: str
+    live: bool
+    algorithm: Algorithm
+    what: str
+    window_ms: int
+    names: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+def identity(chance):
+    """The text that names and values are cut from is small, so that the same letters stand on both sides of borders."""
     size = chance.randint(1, 4)
     names = tuple(chance.choices(NAMES, k=size))
     text = "".join(chance.choices(ATOMS, k=chance.randint(1, 4)))
@@ -47,22 +58,34 @@ def identity(chance):
         moved = chance.choice(["", "u", "us", "plan"])
         names = (f"attributes.{moved}", *names[1:])
         values = ("plan".removeprefix(moved) + values[0], *values[1:])
-    return (
-        chance.choice([1, 11, 111]),
-        chance.choice(list(RuleType)),
-        chance.choice([1, 11, 111]),
-        chance.random() < 0.5,
-        chance.choice(list(Algorithm)),
-        chance.choice([1_000, 10_000, 100_000]),
-        names,
-        values,
+    inline = chance.random() < 0.2
+    if inline:  # so few others that neighbours meet
+        names, values = ("user",), ("u",)
+    return Identity(
+        tenant=chance.choice([1, 11, 111]),
+        shard=-1 if inline else chance.choice([-1, 0, 1, 11]),
+        kind=RuleType.USER if inline else chance.choice(list(RuleType)),
+        rule=chance.choice(["inline", "a", "a-b", "1", "11"] if inline else [1, 11, 111]),
+        namespace=chance.choice(["default", "inline", "a", "a-b", "1"]) if inline else "default",
+        live=chance.random() < 0.5,
+        algorithm=chance.choice(list(Algorithm)),
+        what=chance.choice(["", "", "penalty"]),
+        window_ms=chance.choice([1_000, 10_000, 100_000]),
+        names=names,
+        values=values,
     )
 
 
-def key_of(identity):
-    tenant, kind, number, live, algorithm, window_ms, names, values = identity
-    counted = rule(number, window_ms=window_ms, type=kind, algorithm=algorithm, key=names)
-    return keys.counter_prefix(tenant, counted) + keys.counter_digest(counted, values, live=live)
+def key_of(who):
+    fields = {"id": 0, "name": who.rule, "namespace": who.namespace} if isinstance(who.rule, str) else {"id": who.rule}
+    counted = rule(**fields, window_ms=who.window_ms, type=who.kind, algorithm=who.algorithm, key=who.names)
+    prefix = keys.counter_prefix(keys.tenant_tag(who.tenant, who.shard), counted)
+    return prefix + keys.counter_digest(counted, who.values, live=who.live, what=who.what)
+
+
+def told_apart(who):
+    """A penalty is one whatever the rule's algorithm."""
+    return who._replace(algorithm=None) if who.what else who
 
 
 def crc16(data):
@@ -103,16 +126,16 @@ def test_the_slots_are_those_of_the_cluster_specification():
 
 def test_two_identities_never_share_a_key_and_every_key_lives_with_its_tenant():
     seen: dict[str, int] = {}
-    homes = {tenant: slot(f"{{{tenant}}}") for tenant in (1, 11, 111)}
     for seed in range(TUPLES):
         who = identity(random.Random(seed))
         key = key_of(who)
-        mark = seen.setdefault(key, hash(who))
-        assert mark == hash(who), f"{who} has the key {key} of another identity"
-        if seed % 16 == 0:
-            assert slot(key) == homes[who[0]]
-        assert key.startswith(f"ratelimit:{{{who[0]}}}:{who[1]}:{who[2]}:")
+        mark = hash(told_apart(who))
+        assert seen.setdefault(key, mark) == mark, f"{who} has the key {key} of another identity"
+        tag = keys.tenant_tag(who.tenant, who.shard)
+        assert key.startswith(f"ratelimit:{tag}:{who.kind}:")
         assert len(key.rpartition(":")[2]) == 22
+        if seed % 16 == 0:
+            assert slot(key) == slot(tag)
     assert TUPLES // 2 < len(seen) < TUPLES, "hardly any identity was new, or none came twice"
 
 
@@ -124,9 +147,13 @@ def test_a_value_that_spells_out_the_next_dimension_is_still_one_value(width, va
     def part(text):
         return (len(text) if width else 0).to_bytes(width).decode() + text
 
-    honest = (1, RuleType.CUSTOM, 1, True, Algorithm.FIXED_WINDOW, 1_000, ("user", "route"), values)
+    honest = identity(random.Random(0))._replace(names=("user", "route"), values=values)
     forged = values[0] + part("route") + part(values[1])
-    assert key_of(honest) != key_of((*honest[:6], ("user",), (forged,)))
+    assert key_of(honest) != key_of(honest._replace(names=("user",), values=(forged,)))
+
+
+def key_met(counted, check, *, live):
+    return prepared(counted, tenant=7, live=live, **check).keys[0].decode()
 
 
 @given(
@@ -135,25 +162,41 @@ def test_a_value_that_spells_out_the_next_dimension_is_still_one_value(width, va
     lives=st.tuples(st.booleans(), st.booleans()),
 )
 def test_checks_share_a_counter_exactly_when_they_are_alike(one, other, lives):
-    rules = RuleSet(7, [rule(1, type=RuleType.CUSTOM, key=("user", "route"))])
-    found = [prepare(rules, Check(**check), live=live).keys[0] for check, live in zip((one, other), lives, strict=True)]
+    counted = rule(1, type=RuleType.CUSTOM, key=("user", "route"))
+    found = [key_met(counted, check, live=live) for check, live in zip((one, other), lives, strict=True)]
     assert (found[0] == found[1]) == ((one, lives[0]) == (other, lives[1]))
-    assert {slot(key.decode()) for key in found} == {slot("7")}
+    assert {slot(key) for key in found} == {slot("7")}
 
 
 @pytest.mark.parametrize("tag", ["{9}", "}{9}", "{", "}", "{}", ":{9}:", "a{9}b"])
 @pytest.mark.parametrize("field", ["user", "route", "plan"])
 def test_braces_from_outside_choose_no_slot(field, tag):
     name = field if field != "plan" else "attributes.plan"
-    check = Check(attributes={"plan": tag}) if field == "plan" else Check(**{field: tag})
-    rules = RuleSet(7, [rule(1, type=RuleType.CUSTOM, key=(name,))])
-    assert slot(prepare(rules, check, live=True).keys[0].decode()) == slot("7")
+    check = {"attributes": {"plan": tag}} if field == "plan" else {field: tag}
+    assert slot(key_met(rule(1, type=RuleType.CUSTOM, key=(name,)), check, live=True)) == slot("7")
 
 
 def test_everything_of_a_tenant_lives_in_its_slot():
     for tenant in (1, 42, 2**31, 2**63 - 1):
         for key in (keys.snapshot(tenant), keys.live_counts(tenant, "2026-01-31"), keys.key_last_used(tenant)):
             assert slot(key) == slot(str(tenant))
+        for shard in (-1, 0, 7):
+            tag = keys.tenant_tag(tenant, shard)
+            records = [keys.replay_record(tag, b"{9}", live=True), keys.check_record(tag, "}{9}", live=False)]
+            assert {slot(key) for key in (tag, keys.quota(tag, "2026-01"), *records)} == {slot(tag)}
+
+
+def test_records_are_told_apart_by_caller_and_key_class():
+    """What a caller sends as an Idempotency-Key or a check's id leads to no other record."""
+    raw = ["a", "b", "test:a", "live:a", "{1}", "record:{1}:live:a", ":", ""]
+    found = {
+        maker(tag, text if maker is keys.check_record else text.encode(), live=live)
+        for maker in (keys.check_record, keys.replay_record)
+        for tag in ("{1}", "{11}", "{1.1}")
+        for text in raw
+        for live in (True, False)
+    }
+    assert len(found) == 2 * 3 * len(raw) * 2
 
 
 def test_digests_are_flat_whatever_the_identifiers():

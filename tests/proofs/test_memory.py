@@ -10,7 +10,7 @@ from ratelimiter.engine.prepare import encode, prepare, reply_decode
 from ratelimiter.engine.rules import RuleType
 from ratelimiter.engine.scripts import check_script
 from tests.door.rig import Valkey, wait_until
-from tests.engine.rules import rule
+from tests.engine.rules import CHECK_ID, NOW_MS, rule
 from tests.proofs.rounds import rounds
 
 IDENTIFIERS = rounds(100_000)
@@ -37,7 +37,7 @@ def check_all(client, rules, users):
     """One admitted check of each user."""
     sha = client.script_load(check_script().body)
     calls = (
-        encode([prepare(rules, Check(user=user), live=True) for user in part])
+        encode([prepare(rules, Check(user=user), live=True, now_ms=NOW_MS, check_id=CHECK_ID) for user in part])
         for part in batches(users, CHECKS_PER_CALL)
     )
     for some in batches(calls, CALLS_PER_PIPELINE):

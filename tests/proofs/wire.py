@@ -103,7 +103,7 @@ class Echo:
     def handle(self, exchange: Exchange) -> None:
         seen = (
             exchange.method, exchange.path, exchange.authorization, exchange.api_key, exchange.request_id,
-            exchange.idempotency_key, bytes(exchange.body),
+            exchange.idempotency_key, exchange.gateway, bytes(exchange.body),
         )  # fmt: skip
         self._put(exchange, b"%d %r" % (self.asked, seen))
 
