@@ -2,7 +2,7 @@
 
 import pytest
 
-from ratelimiter.engine.rules import Algorithm
+from ratelimiter.engine.rules import MAX_LOGGED, Algorithm
 from tests.door.hits import PROCESSES, crowd
 from tests.door.rig import check_bytes, rule, running, settle
 
@@ -59,3 +59,10 @@ def test_mixed_costs_fill_the_limit_to_the_last_unit(house, algorithm):
     assert sum(cost * count for (cost, answer), count in found.items() if answer == ADMITTED) == limit
     assert left == 0
     assert found[13, DENIED] > found[13, ADMITTED]
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.SLIDING_LOG, Algorithm.CONCURRENCY])
+def test_what_is_kept_one_by_one_is_exact_as_well(house, algorithm):
+    found, left = hit(house, [1, 3, 1, 20], limit=MAX_LOGGED, algorithm=algorithm)
+    assert sum(cost * count for (cost, answer), count in found.items() if answer == ADMITTED) == MAX_LOGGED
+    assert left == 0
