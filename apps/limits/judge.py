@@ -67,21 +67,15 @@ class Judge:
         return decision_render(outcome)
 
     def _spool_append(self, check: Check, decision: Decision, identity: Identity, started_ns: int) -> None:
-        event = event_from(
-            check,
-            decision,
-            latency_us=(time.perf_counter_ns() - started_ns) // 1_000,
-            tenant=identity.tenant,
-            key_id=identity.key_id,
-            live=identity.live,
-        )
+        latency_us = (time.perf_counter_ns() - started_ns) // 1_000
+        event = event_from(check, decision, latency_us, identity.tenant, identity.key_id, live=identity.live)
         with self._spool_lock:
             self._spool.append([event])
 
     def _count(self, decision: Decision, identity: Identity) -> None:
         """For looking at only, so a Redis that is away costs the number and not the answer."""
         counts = LiveCounts()
-        counts.count(decision, tenant=identity.tenant, key_id=identity.key_id, live=identity.live)
+        counts.count(decision, identity.tenant, identity.key_id, live=identity.live)
         if decision.degraded:
             return
         pipeline = self._redis.pipeline(transaction=False)

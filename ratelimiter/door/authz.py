@@ -22,7 +22,7 @@ from ratelimiter.engine.decision import Check
 from ratelimiter.engine.errors import InvalidRequest
 from ratelimiter.engine.interpret import Outcome
 from ratelimiter.engine.wire.decode import check_decode
-from ratelimiter.engine.wire.render import JSON, Answer
+from ratelimiter.engine.wire.render import JSON, NO_DECISION, Answer
 from ratelimiter.snapshot.callers import Caller
 
 DENIED, FORBIDDEN = 429, 403
@@ -52,7 +52,7 @@ class Gateways:
             answer = self._checks.decided(caller, check, outcome, started_ns=exchange.started_ns)
             if answer.status == DENIED:
                 return answer._replace(status=denial)
-            return Answer(200, JSON, [("RL-Decision", "none")], answer.body) if answer.status in _PASSING else answer
+            return Answer(200, JSON, NO_DECISION, answer.body) if answer.status in _PASSING else answer
 
         self._checks.answer_made(exchange, make)
 

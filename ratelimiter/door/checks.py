@@ -63,7 +63,11 @@ class Checks:
         self.now_ms = now_ms
 
     def check(self, exchange: Exchange) -> None:
-        self.admit(exchange, self._judge)
+        known = self._callers.get(exchange.authorization or b"") if exchange.api_key is None else None
+        if known is not None:
+            self._resolved(exchange, self._judge, Scope.CHECK, known)
+        else:
+            self.admit(exchange, self._judge)
 
     def admit(self, exchange: Exchange, judge: Judge, *, scope: Scope = Scope.CHECK) -> None:
         """Calls `judge` with the caller, once it is known and its key has the scope; answers otherwise."""
@@ -108,18 +112,10 @@ class Checks:
         self._tally.decision(decision, latency_us)
         if check.mode != "peek":
             identity = caller.identity
-            self._outbox.events.append(
-                event_from(
-                    check,
-                    decision,
-                    latency_us=latency_us,
-                    tenant=identity.tenant,
-                    key_id=identity.key_id,
-                    live=identity.live,
-                )
-            )
+            tenant, key_id, live = identity.tenant, identity.key_id, identity.live
+            self._outbox.events.append(event_from(check, decision, latency_us, tenant, key_id, live=live))
             if not decision.replayed:
-                self._live.count(decision, tenant=identity.tenant, key_id=identity.key_id, live=identity.live)
+                self._live.count(decision, tenant, key_id, live=live)
         return decision_render(decision)
 
     def answer_made(self, exchange: Exchange, make: Callable[[], Answer]) -> None:
@@ -167,4 +163,7 @@ class Checks:
         self.submit(caller, check, partial(self._decided, exchange, caller, check), idempotency=idempotency)
 
     def _decided(self, exchange: Exchange, caller: Caller, check: Check, outcome: Outcome) -> None:
-        self.answer_made(exchange, lambda: self.decided(caller, check, outcome, started_ns=exchange.started_ns))
+        try:
+            self.answer(exchange, self.decided(caller, check, outcome, started_ns=exchange.started_ns))
+        except Exception:  # noqa: BLE001 - the other checks of this call want their answers
+            self.fail(exchange, self.mistake())

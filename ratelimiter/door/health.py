@@ -29,4 +29,4 @@ class Health:
 
 
 def _answer(status: int, body: dict[str, object]) -> Answer:
-    return Answer(status, JSON, [("Cache-Control", "no-store")], _encode(body))
+    return Answer(status, JSON, "Cache-Control: no-store\r\n", _encode(body))

@@ -33,9 +33,6 @@ class Renderer:
             name = request_id.decode()
         else:
             name = f"{self._prefix}{number:08x}"
-        status, content_type, headers, body = answer
-        head = self._starts[status, content_type]
-        for field, value in headers:
-            head += f"{field}: {value}\r\n"
-        head += f"X-Request-Id: {name}\r\nContent-Length: {len(body)}\r\n\r\n"
-        return head.encode() + body
+        status, content_type, head, body = answer
+        start = self._starts[status, content_type]
+        return f"{start}{head}X-Request-Id: {name}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body

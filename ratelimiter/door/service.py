@@ -128,4 +128,4 @@ class DoorService:
 def _method_not_allowed(methods: tuple[bytes, ...]) -> Answer:
     allowed = b", ".join(methods).decode()
     answer = error_render(MethodNotAllowed(f"use {allowed}"))
-    return answer._replace(headers=[*answer.headers, ("Allow", allowed)])
+    return answer._replace(head=f"{answer.head}Allow: {allowed}\r\n")

@@ -9,6 +9,7 @@ from ratelimiter.engine.calendar import Cell, cell_at
 from ratelimiter.engine.rules import Algorithm, Rule, RuleMode
 
 LOGGED = frozenset({Algorithm.SLIDING_LOG, Algorithm.CONCURRENCY})
+PASSED, DENIED, SHADOW_DENIED = 0, 1, 2  # what events say of a rule
 HEAVY = 250  # entries of a log or of slots that cost about as much as one more evaluation
 
 
@@ -23,12 +24,14 @@ class Standing(IntEnum):
 class Applied:
     """`limit` is the one in force (an override's, a shard's share). `numbers` is empty where they depend on the check.
 
-    `expires_at_ms` is when an override ends that made it, 0 = never. `penalty_key` is b"" without an escalation.
+    `expires_at_ms` is when an override ends that made it, 0 = never. `penalty_key` is b"" without an escalation. What
+    answers and events say of the rule again and again stands here ready: `policy` for RateLimit-Policy, `outcomes` for
+    events, passed or not. `window_ms` is 0 where windows differ in length; then `policy` is not to be used.
     """
 
     __slots__ = (
-        "_calendar", "_cell", "_shadow", "code", "expires_at_ms", "key", "limit", "numbers", "penalty_key",
-        "penalty_numbers", "rule", "standing", "weight",
+        "_calendar", "_cell", "_shadow", "code", "expires_at_ms", "is_enforced", "key", "limit", "mode", "name",
+        "numbers", "outcomes", "penalty_key", "penalty_numbers", "policy", "rule", "standing", "weight", "window_ms",
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +52,12 @@ class Applied:
         self.standing = standing
         self.penalty_key = penalty_key
         self.penalty_numbers = penalty.numbers_of(rule.escalation) if rule.escalation and penalty_key else ()
+        self.name = rule.name
+        self.mode = rule.mode.value
+        self.is_enforced = rule.mode is RuleMode.ENFORCE
+        self.window_ms = rule.window_ms if rule.calendar is None else 0
+        self.policy = f'"{rule.name}";q={limit};w={-(-rule.window_ms // 1_000)}'
+        self.outcomes = ((rule.id, PASSED), (rule.id, DENIED if self.is_enforced else SHADOW_DENIED))
         self.weight = _weight(rule, limit) + (penalty_key != b"")
         self._calendar = rule.calendar
         self._cell: Cell | None = None

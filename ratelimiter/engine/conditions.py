@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 
 from ratelimiter.engine.addresses import Networks, address_key
 from ratelimiter.engine.decision import Check
@@ -17,10 +18,8 @@ def reader(dimension: str, ipv6_prefix: int) -> Reader:
     """Reads the value that is counted by; None when the check lacks it. IPv6 addresses become networks."""
     if dimension == "ip":
         return lambda check: None if check.ip is None else address_key(check.ip, ipv6_prefix)
-    if dimension == "route":
-        return lambda check: check.route
-    if dimension == "user":
-        return lambda check: check.user
+    if dimension in ("route", "user"):
+        return attrgetter(dimension)
     name = dimension.removeprefix(ATTRIBUTE_PREFIX)
     return lambda check: check.attributes.get(name)
 

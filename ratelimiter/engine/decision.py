@@ -1,11 +1,13 @@
 """The values that go into and come out of a decision. Durations are ms, counts are units of cost."""
 
-from enum import IntEnum, StrEnum
+from collections.abc import Sequence
+from enum import StrEnum
 from typing import Annotated, Literal
 
 import msgspec
 
-from ratelimiter.engine.rules import MAX_UNITS, MAX_WINDOW_MS, MIN_WINDOW_MS, Rule
+from ratelimiter.engine.applied import Applied
+from ratelimiter.engine.rules import MAX_UNITS, MAX_WINDOW_MS, MIN_WINDOW_MS
 
 
 class Mode(StrEnum):
@@ -23,18 +25,6 @@ class Reason(StrEnum):
     NO_RULE = "no_rule"
     FALLBACK_OPEN = "fallback_open"
     FALLBACK_CLOSED = "fallback_closed"
-
-
-class Verdict(IntEnum):
-    """One rule's answer as script and memory store return it."""
-
-    ALLOWED = 0
-    DENIED = 1
-    COST_EXCEEDS_LIMIT = 2
-    FALLBACK_OPEN = 3
-    FALLBACK_CLOSED = 4
-    CONCURRENCY_EXCEEDED = 5
-    BLOCKED = 6
 
 
 class InlineLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -81,7 +71,7 @@ class RuleResult(msgspec.Struct, frozen=True, gc=False):
 class Decision(msgspec.Struct, frozen=True):
     """The answer. `policy` and its four companions belong to the binding rule, None when no rule matched.
 
-    `rules` (never rendered) are the evaluated rules, in the order of `results`. `at_ms` is when it was made, in Unix ms
+    `applied` (never rendered) are the rules behind `results`, in their order. `at_ms` is when it was made, in Unix ms
     by the store's clock; one that is on record (`recorded`) keeps its id and its time when it is `replayed`. `shard` is
     -1 for a tenant that is not sharded.
     """
@@ -97,8 +87,8 @@ class Decision(msgspec.Struct, frozen=True):
     remaining: int | None
     reset_ms: int | None
     retry_after_ms: int | None
-    results: tuple[RuleResult, ...]
-    rules: tuple[Rule, ...] = ()
+    results: Sequence[RuleResult]
+    applied: Sequence[Applied] = ()
     shard: int = -1
     recorded: bool = False
     replayed: bool = False

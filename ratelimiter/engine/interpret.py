@@ -6,22 +6,21 @@ from typing import Any, NamedTuple
 from ratelimiter.engine.algorithms.base import NEVER
 from ratelimiter.engine.applied import Applied, Standing
 from ratelimiter.engine.calendar import length_ms
-from ratelimiter.engine.decision import Decision, Reason, RuleResult, Verdict
+from ratelimiter.engine.decision import Decision, Reason, RuleResult
 from ratelimiter.engine.errors import EngineError, IdempotencyMismatch, NotFound, QuotaExhausted
 from ratelimiter.engine.prepare import VALUES_PER_EVALUATION, Entry
 from ratelimiter.engine.records import GiveBack, context_decode
-from ratelimiter.engine.rules import RuleMode
+from ratelimiter.engine.verdict import Verdict
 
 ALLOWED_WITHOUT_RULES = (1,)  # what the script would reply on a check that met no rule; no store need be asked
 IS_MISMATCH, IS_EXHAUSTED, IS_MISSING, LEASED = 2, 3, 4, 16
 
-# Plain sets and numbers: the hot path meets them several times a check, and an enum's members are looked up slowly.
+# Plain numbers: the hot path meets them several times a check, and an enum's members are looked up slowly.
 _PASSING = frozenset((int(Verdict.ALLOWED), int(Verdict.FALLBACK_OPEN)))
 _FALLBACK_OPEN = int(Verdict.FALLBACK_OPEN)
 _BLOCKED = int(Verdict.BLOCKED)
-_ENFORCE = RuleMode.ENFORCE
 
-_DENIAL_REASON = {
+_DENIAL_REASON: dict[int, Reason] = {
     Verdict.DENIED: Reason.LIMIT_EXCEEDED,
     Verdict.COST_EXCEEDS_LIMIT: Reason.COST_EXCEEDS_LIMIT,
     Verdict.CONCURRENCY_EXCEEDED: Reason.CONCURRENCY_EXCEEDED,
@@ -61,10 +60,10 @@ def interpret(entry: Entry, reply: Sequence[Any], offset: int) -> Outcome:
     now_ms: int = reply[0]
     extras = entry.extras
     if extras is None:
-        return decide(entry.rules, reply, offset, now_ms=now_ms, check_id=entry.check_id, truncated=entry.truncated)
+        return decide(entry.rules, reply, offset, now_ms, entry.check_id, entry.truncated)
     return decide(
-        extras.applied or entry.rules, reply, offset, now_ms=now_ms, check_id=entry.check_id,
-        truncated=entry.truncated, shard=extras.shard, recorded=extras.recording is not None,
+        extras.applied or entry.rules, reply, offset, now_ms, entry.check_id, entry.truncated,
+        shard=extras.shard, recorded=extras.recording is not None,
     )  # fmt: skip
 
 
@@ -72,10 +71,10 @@ def decide(
     applied: Sequence[Applied],
     reply: Sequence[int],
     offset: int,
-    *,
     now_ms: int,
     check_id: str,
-    truncated: bool = False,
+    truncated: bool,  # noqa: FBT001 - by place, it is called for every check
+    *,
     degraded: bool = False,
     shard: int = -1,
     recorded: bool = False,
@@ -84,11 +83,10 @@ def decide(
     """`applied` are the rules of the answer. `now_ms` is the store's time of the reply."""
     allowed = reply[offset] == 1 or reply[offset] >= LEASED
     results = []
-    verdicts = []
-    binding = -1
+    winner: RuleResult | None = None
+    reason, is_open = 0, False
     at = offset + 1
-    for position, one in enumerate(applied):
-        rule = one.rule
+    for one in applied:
         if one.standing:
             verdict, remaining, reset_ms, retry_ms = _without_counter(one)
         else:
@@ -99,30 +97,28 @@ def decide(
                 at += VALUES_PER_EVALUATION
                 if verdict != _BLOCKED:
                     verdict, remaining, reset_ms, retry_ms = own
-        window_ms = rule.window_ms if rule.calendar is None else length_ms(rule.calendar, now_ms + reset_ms)
-        results.append(
-            RuleResult(
-                rule.name, verdict in _PASSING, rule.mode, one.limit, remaining, window_ms, reset_ms,
-                None if retry_ms == NEVER else retry_ms,
-            )
+        result = RuleResult(
+            one.name, verdict in _PASSING, one.mode, one.limit, remaining,
+            one.window_ms or _calendar_window_ms(one, now_ms + reset_ms), reset_ms,
+            None if retry_ms == NEVER else retry_ms,
         )  # fmt: skip
-        verdicts.append(verdict)
-        if rule.mode is _ENFORCE:
+        results.append(result)
+        if one.is_enforced:
             if verdict == _BLOCKED:
                 allowed = False
-            if binding < 0 or _binds(results[position], results[binding], allowed=allowed):
-                binding = position
-    rules = tuple([one.rule for one in applied])
-    if binding < 0:
+            if winner is None or _binds(result, winner, allowed=allowed):
+                winner, reason = result, verdict
+        is_open |= verdict == _FALLBACK_OPEN
+    if winner is None:
         return Decision(
             check_id, now_ms, True, Reason.NO_RULE, degraded, truncated, None, None, None, None, None,  # noqa: FBT003
-            tuple(results), rules, shard, recorded, replayed,
+            results, applied, shard, recorded, replayed,
         )  # fmt: skip
-    winner = results[binding]
+    said = (Reason.FALLBACK_OPEN if is_open else Reason.OK) if allowed else _DENIAL_REASON[reason]
     return Decision(
-        check_id, now_ms, allowed, _reason(verdicts, binding, allowed=allowed), degraded, truncated,
+        check_id, now_ms, allowed, said, degraded, truncated,
         winner.rule, winner.limit, winner.remaining, winner.reset_ms, winner.retry_after_ms,
-        tuple(results), rules, shard, recorded, replayed,
+        results, applied, shard, recorded, replayed,
     )  # fmt: skip
 
 
@@ -130,6 +126,11 @@ def leased(reply: Sequence[Any], offset: int) -> int:
     """Units that the check took beyond its cost."""
     verdict = reply[offset]
     return verdict - LEASED if type(verdict) is int and verdict > LEASED else 0
+
+
+def _calendar_window_ms(applied: Applied, end_ms: int) -> int:
+    calendar = applied.rule.calendar
+    return 0 if calendar is None else length_ms(calendar, end_ms)
 
 
 def _without_counter(applied: Applied) -> tuple[int, int, int, int]:
@@ -142,7 +143,7 @@ def _replay(record: Sequence[Any]) -> Decision:
     """fingerprint, context, the store's time then, the reply's part then"""
     context, applied = context_decode(record[1])
     return decide(
-        applied, record, 3, now_ms=record[2], check_id=context.check_id, truncated=context.truncated,
+        applied, record, 3, record[2], context.check_id, context.truncated,
         shard=context.shard, recorded=True, replayed=True,
     )  # fmt: skip
 
@@ -156,11 +157,3 @@ def _binds(candidate: RuleResult, holder: RuleResult, *, allowed: bool) -> bool:
     if holder.retry_after_ms is None or candidate.retry_after_ms is None:
         return candidate.retry_after_ms is None and holder.retry_after_ms is not None
     return candidate.retry_after_ms > holder.retry_after_ms
-
-
-def _reason(verdicts: list[int], binding: int, *, allowed: bool) -> Reason:
-    if not allowed:
-        return _DENIAL_REASON[Verdict(verdicts[binding])]
-    if _FALLBACK_OPEN in verdicts:
-        return Reason.FALLBACK_OPEN
-    return Reason.OK

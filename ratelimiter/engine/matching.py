@@ -32,6 +32,8 @@ from ratelimiter.engine.rules import (
 MIN_SHARE = 100  # a shard's least share of a limit, when a limit is shared at all
 SHARDED_IPV6_PREFIX = 64
 OverridesSource = Callable[[], Iterable[Override]]
+_Value = str | tuple[str, ...] | None
+_Table = dict[_Value, Applied]
 
 _MAX_CACHED = 8_192
 _MAX_INLINE = 1_024
@@ -59,7 +61,17 @@ class Selection(NamedTuple):
 class CompiledRule:
     """A rule with everything that does not depend on the check worked out."""
 
-    __slots__ = ("_applied", "_overrides", "_overrides_source", "_predicates", "_readers", "_tenant", "rule", "shares")
+    __slots__ = (
+        "_applied",
+        "_only_reader",
+        "_overrides",
+        "_overrides_source",
+        "_predicates",
+        "_readers",
+        "_tenant",
+        "rule",
+        "shares",
+    )
 
     def __init__(
         self, tenant: int, rule: Rule, *, overrides: OverridesSource | None = None, sharding: Sharding | None = None
@@ -70,9 +82,42 @@ class CompiledRule:
         self._tenant = tenant
         self._predicates = tuple(predicates(rule.match))
         self._readers = tuple(reader(name, rule.ipv6_prefix) for name in rule.key)
+        self._only_reader = self._readers[0] if len(self._readers) == 1 else None
         self._overrides_source = overrides
         self._overrides: Overrides | None = None
-        self._applied: dict[tuple[bool, int, tuple[str, ...]], Applied] = {}
+        # By what the counter is keyed by: nothing, one value, or several. One table for live keys, one for test keys.
+        self._applied: tuple[_Table, _Table] = ({}, {})
+
+    def meet(self, check: Check, *, live: bool, shard: int, now_ms: int) -> Applied | None:
+        """The rule applied to the check, None when it does not match. `now_ms` in Unix ms.
+
+        Raises Unavailable when the rule's overrides cannot be understood.
+        """
+        value: _Value
+        if self._only_reader is not None:
+            value = self._only_reader(check)
+            if value is None:
+                return None
+        elif self._readers:
+            several = tuple([read(check) for read in self._readers])
+            if None in several:
+                return None
+            value = several  # type: ignore[assignment]  # there is no None in it
+        else:
+            value = None
+        for _, holds in self._predicates:
+            if not holds(check):
+                return None
+        table = self._applied[live]
+        applied = table.get(value) if shard < 0 else None
+        if applied is not None and (not applied.expires_at_ms or applied.expires_at_ms > now_ms):
+            return applied
+        applied = self._apply(_values(value), live=live, shard=shard, now_ms=now_ms)
+        if shard < 0:
+            if len(table) >= _MAX_CACHED:
+                table.clear()
+            table[value] = applied
+        return applied
 
     def matches(self, check: Check) -> bool:
         for read in self._readers:
@@ -108,18 +153,6 @@ class CompiledRule:
                 raise Unavailable(f"the overrides of rule {self.rule.name!r} cannot be read: {error}") from None
         found = self._overrides.find(values)
         return found if found is None or not found.expires_at_ms or found.expires_at_ms > now_ms else None
-
-    def apply(self, check: Check, *, live: bool, shard: int, now_ms: int) -> Applied:
-        """Only for a check that matches. `now_ms` in Unix ms."""
-        values = self.values(check) if self._readers else ()
-        cached = self._applied.get((live, shard, values))
-        if cached is not None and (not cached.expires_at_ms or cached.expires_at_ms > now_ms):
-            return cached
-        if len(self._applied) >= _MAX_CACHED:
-            self._applied.clear()
-        applied = self._apply(values, live=live, shard=shard, now_ms=now_ms)
-        self._applied[live, shard, values] = applied
-        return applied
 
     def _apply(self, values: tuple[str, ...], *, live: bool, shard: int, now_ms: int) -> Applied:
         rule = self.rule
@@ -193,15 +226,16 @@ class RuleSet:
             standing = Standing.BLOCKED if gate.rule.action is Action.DENY else Standing.UNLIMITED
             limit = 0 if standing is Standing.BLOCKED else MAX_UNITS
             return Selection([Applied(gate.rule, b"", limit=limit, burst=0, standing=standing)], False, shard)  # noqa: FBT003
-        matching = [compiled for compiled in candidates if compiled.matches(check)]
         if check.limits:
-            matching = [*self._inline_rules(check), *matching]
-        truncated = len(matching) > MAX_RULES_PER_CHECK
-        if truncated:
-            matching = matching[:MAX_RULES_PER_CHECK]
-        return Selection(
-            [compiled.apply(check, live=live, shard=shard, now_ms=now_ms) for compiled in matching], truncated, shard
-        )
+            candidates = [*self._inline_rules(check), *candidates]
+        rules: list[Applied] = []
+        for compiled in candidates:
+            applied = compiled.meet(check, live=live, shard=shard, now_ms=now_ms)
+            if applied is not None:
+                if len(rules) == MAX_RULES_PER_CHECK:
+                    return Selection(rules, True, shard)  # noqa: FBT003
+                rules.append(applied)
+        return Selection(rules, False, shard)  # noqa: FBT003
 
     def candidates(self, check: Check) -> list[CompiledRule]:
         """Every rule that could match: of the check's namespace, and by the names it gives. Raises as `select` does."""
@@ -270,6 +304,12 @@ class RuleSet:
             message = f"must be at least {MIN_SHARE * compiled.shares} in a sharded tenant"
             raise InvalidRequest(f"/limits/{position}: {message}", (f"/limits/{position}/limit", message))
         return compiled
+
+
+def _values(value: _Value) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else value
 
 
 def _shares(rule: Rule, sharding: Sharding | None) -> int:

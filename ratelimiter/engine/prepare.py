@@ -37,17 +37,27 @@ class Extras(msgspec.Struct, frozen=True):
 
 
 class Prepared(msgspec.Struct, frozen=True, gc=False):
-    """One check, ready for a store: `rules[i]` counts in `keys[i]`. `weight` is what it costs, in evaluations."""
+    """One check, ready for a store. `weight` is what it costs, in evaluations."""
 
     tenant: int
     check: Check
     rules: Sequence[Applied]
-    keys: Sequence[bytes]
     truncated: bool
     check_id: str
     weight: int
     quota: QuotaKey | None = None
     extras: Extras | None = None
+
+    @property
+    def keys(self) -> list[bytes]:
+        """Whatever it may touch; all of it lies in one slot."""
+        found = [rule.key for rule in self.rules]
+        if self.quota is not None:
+            found.append(self.quota.key)
+        recording = self.extras and self.extras.recording
+        if recording:
+            found.append(recording.replay_key or recording.check_key)
+        return found
 
     @property
     def needs_store(self) -> bool:
@@ -101,9 +111,7 @@ def prepare(
         has_penalty = any(rule.penalty_key for rule in rules)
         extras = Extras(() if rules is applied else applied, recording, has_penalty, shard)
     weight = len(rules) if rule_set.is_light and not check.limits else sum([rule.weight for rule in rules])
-    return Prepared(
-        rule_set.tenant, check, rules, [rule.key for rule in rules], truncated, check_id, weight, quota, extras
-    )
+    return Prepared(rule_set.tenant, check, rules, truncated, check_id, weight, quota, extras)
 
 
 def encode(batch: Sequence[Entry], *, not_after_ms: int = 0, at_ms: int = 0) -> Call:

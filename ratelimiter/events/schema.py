@@ -11,9 +11,7 @@ from ratelimiter.engine.decision import Check, Decision
 
 VERSION = 1
 
-ALLOWED, DENIED, SHADOW_DENIED = 0, 1, 2
-
-RuleOutcome = tuple[int, int]  # rule id, ALLOWED | DENIED | SHADOW_DENIED
+RuleOutcome = tuple[int, int]  # rule id; applied.PASSED, DENIED or SHADOW_DENIED
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -54,18 +52,9 @@ _encode = msgspec.msgpack.Encoder().encode
 _decoder = msgspec.msgpack.Decoder(list[Group])
 
 
-def event_from(
-    check: Check,
-    decision: Decision,
-    *,
-    latency_us: int,
-    tenant: int,
-    key_id: int,
-    live: bool,
-) -> Event:
+def event_from(check: Check, decision: Decision, latency_us: int, tenant: int, key_id: int, *, live: bool) -> Event:
     results = [
-        (rule.id, ALLOWED if result.allowed else DENIED if result.mode == "enforce" else SHADOW_DENIED)
-        for rule, result in zip(decision.rules, decision.results, strict=True)
+        applied.outcomes[not result.allowed] for applied, result in zip(decision.applied, decision.results, strict=True)
     ]
     return Event(
         VERSION, decision.check_id, decision.at_ms, latency_us, tenant, key_id, live, check.mode,

@@ -59,7 +59,7 @@ class Coalescer:
 
     def submit(self, prepared: Asked, decided: Decided) -> None:
         count = prepared.weight
-        if not prepared.needs_store:
+        if not count and not prepared.needs_store:
             decided(self._fallback.decide(prepared, unix_ms()))
             return
         now_ms = monotonic_ms()

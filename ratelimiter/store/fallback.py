@@ -10,12 +10,13 @@ be given back.
 
 from ratelimiter.engine import keys
 from ratelimiter.engine.applied import Applied
-from ratelimiter.engine.decision import Decision, Verdict
+from ratelimiter.engine.decision import Decision
 from ratelimiter.engine.errors import Unavailable
 from ratelimiter.engine.interpret import Outcome, decide
 from ratelimiter.engine.prepare import MODES, Entry, Prepared
 from ratelimiter.engine.records import GiveBack
 from ratelimiter.engine.rules import Algorithm, FailurePolicy, RuleMode
+from ratelimiter.engine.verdict import Verdict
 from ratelimiter.store.memory import PEEK, REPORT, Evaluation, MemoryStore
 
 MAX_REMEMBERED = 50_000
@@ -35,12 +36,11 @@ class Fallback:
 
     def observe(self, prepared: Prepared, decision: Decision) -> None:
         """Remembers how full each counter was, so that a local one starts there. Called for every good reply."""
-        young = self._young
-        results = decision.results
-        if len(results) != len(prepared.keys):  # some rules asked no counter
+        if prepared.check.mode == "peek":  # what it shows as left has its own cost taken off
             return
-        for key, result in zip(prepared.keys, results, strict=True):
-            young[key] = result.remaining
+        young = self._young
+        for applied, result in zip(decision.applied, decision.results, strict=True):
+            young[applied.key] = result.remaining
         if len(young) > MAX_REMEMBERED:
             self._old, self._young = young, {}
 
@@ -54,8 +54,8 @@ class Fallback:
         mode = MODES[prepared.check.mode]
         local = [rule.rule.on_failure is FailurePolicy.LOCAL for rule in prepared.rules]
         evaluations = [
-            self._evaluation(rule, key, prepared.check_id, now_ms)
-            for rule, key, counts in zip(prepared.rules, prepared.keys, local, strict=True)
+            self._evaluation(rule, prepared.check_id, now_ms)
+            for rule, counts in zip(prepared.rules, local, strict=True)
             if counts
         ]
         refused = mode != REPORT and any(
@@ -79,11 +79,12 @@ class Fallback:
         applied = prepared.rules if extras is None else extras.applied or prepared.rules
         shard = -1 if extras is None else extras.shard
         return decide(
-            applied, reply, 0, now_ms=now_ms, check_id=prepared.check_id, truncated=prepared.truncated,
+            applied, reply, 0, now_ms, prepared.check_id, prepared.truncated,
             degraded=prepared.needs_store, shard=shard,
         )  # fmt: skip
 
-    def _evaluation(self, applied: Applied, key: bytes, check_id: str, now_ms: int) -> Evaluation:
+    def _evaluation(self, applied: Applied, check_id: str, now_ms: int) -> Evaluation:
+        key = applied.key
         algorithm, shadow, limit, p1, p2 = applied.numbers_for(now_ms, keys.slot_nonce(check_id))
         bucket = applied.rule.algorithm is Algorithm.TOKEN_BUCKET
         share = Evaluation(key, algorithm, bool(shadow), self._share(limit), p1, self._share(p2) if bucket else p2)

@@ -43,7 +43,7 @@ class LiveCounts:
         self._totals: dict[int, LiveTotals] = defaultdict(LiveTotals)
         self._used: dict[int, set[int]] = defaultdict(set)
 
-    def count(self, decision: Decision, *, tenant: int, key_id: int, live: bool) -> None:
+    def count(self, decision: Decision, tenant: int, key_id: int, *, live: bool) -> None:
         totals = self._totals[tenant]
         totals.checks += 1
         if decision.allowed:

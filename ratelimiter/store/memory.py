@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from ratelimiter.engine.algorithms.table import BY_CODE
-from ratelimiter.engine.decision import Verdict
+from ratelimiter.engine.verdict import Verdict
 
 CONSUME, PEEK, REPORT = 0, 1, 2
 MAX_COUNTERS = 100_000

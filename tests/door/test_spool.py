@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
+from ratelimiter.engine.applied import DENIED, PASSED, SHADOW_DENIED
 from ratelimiter.engine.rules import RuleMode, RuleType
 from ratelimiter.events.frames import frame_pack, frames_read
-from ratelimiter.events.schema import ALLOWED, DENIED, SHADOW_DENIED, VERSION, Event
+from ratelimiter.events.schema import VERSION, Event
 from ratelimiter.events.spool import Spool, spool_read, spool_segments
 from tests.door.rig import ROOT, Closed, Reader, check_bytes, rule, wait_until
 
@@ -16,7 +17,7 @@ from tests.door.rig import ROOT, Closed, Reader, check_bytes, rule, wait_until
 def event(number, tenant=1):
     return Event(
         VERSION, f"chk_{number}", number, 1, tenant, 1, True, "consume", True, False, "ok", 1, "default",
-        None, None, None, {}, [(1, ALLOWED)],
+        None, None, None, {}, [(1, PASSED)],
     )  # fmt: skip
 
 
@@ -146,7 +147,7 @@ def test_every_kind_of_check_leaves_its_event_and_nothing_else_does(start):
         ("w", "consume", True, 1, True, "ok"),
     ]
     assert [[outcome for _, outcome in e.results] for e in events[:3]] == [
-        [ALLOWED, ALLOWED], [ALLOWED, SHADOW_DENIED], [DENIED, SHADOW_DENIED],
+        [PASSED, PASSED], [PASSED, SHADOW_DENIED], [DENIED, SHADOW_DENIED],
     ]  # fmt: skip
     first = events[0]
     assert (first.ip, first.route, first.attributes, first.tenant) == ("192.0.2.1", "GET /x", {"plan": "pro"}, tenant)

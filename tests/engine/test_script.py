@@ -19,6 +19,10 @@ def decide(store, ready, now_ms=NOW_MS):
     return interpret(ready, reply, offsets[0])
 
 
+def without_rules(decision):
+    return msgspec.structs.replace(decision, applied=())
+
+
 def test_a_denied_check_writes_nothing_for_any_rule(store):
     wide, narrow = rule(1, limit=10), rule(2, limit=1)
     assert decide(store, prepared(wide, narrow)).allowed
@@ -98,7 +102,7 @@ def test_peek_says_what_consume_then_answers_and_writes_nothing(store, algorithm
     before = store.client.dump(prepared(counted).keys[0])
     peeked = decide(store, prepared(counted, cost=cost, mode="peek"))
     assert store.client.dump(prepared(counted).keys[0]) == before
-    assert peeked == decide(store, prepared(counted, cost=cost))
+    assert without_rules(peeked) == without_rules(decide(store, prepared(counted, cost=cost)))
 
 
 def test_a_cost_above_the_limit_is_refused_at_once_and_stores_nothing(store):

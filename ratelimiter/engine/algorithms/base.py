@@ -5,8 +5,8 @@ Decision and charge are apart, because a check charges all its rules or none.
 
 from typing import Any, NamedTuple, Protocol
 
-from ratelimiter.engine.decision import Verdict
 from ratelimiter.engine.rules import Rule
+from ratelimiter.engine.verdict import Verdict
 
 NEVER = -1  # in `retry_ms`: waiting does not help
 

@@ -5,8 +5,8 @@ next; which of the two it is, the store's clock says.
 """
 
 from ratelimiter.engine.algorithms.base import NEVER, Answer, Charged
-from ratelimiter.engine.decision import Verdict
 from ratelimiter.engine.rules import Rule
+from ratelimiter.engine.verdict import Verdict
 
 MAX_CELL = 2**32
 

@@ -7,8 +7,8 @@ all slots of a counter live equally long.
 from typing import NamedTuple
 
 from ratelimiter.engine.algorithms.base import NEVER, Answer, Charged
-from ratelimiter.engine.decision import Verdict
 from ratelimiter.engine.rules import Rule
+from ratelimiter.engine.verdict import Verdict
 
 MAX_SLOTS = 2_048  # only `report` can reach it; from then on the youngest entry takes the others' slots too
 

@@ -4,8 +4,8 @@ Up to 2 × limit may pass around a boundary; the rule's page says so.
 """
 
 from ratelimiter.engine.algorithms.base import NEVER, Answer, Charged
-from ratelimiter.engine.decision import Verdict
 from ratelimiter.engine.rules import Rule
+from ratelimiter.engine.verdict import Verdict
 
 MAX_CELL = 2**32
 

@@ -9,8 +9,8 @@ from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
 from ratelimiter.engine.algorithms.base import NEVER, Answer, Charged
-from ratelimiter.engine.decision import Verdict
 from ratelimiter.engine.rules import Rule
+from ratelimiter.engine.verdict import Verdict
 
 MAX_ENTRIES = 2_048
 

@@ -8,8 +8,8 @@ one popularised by Cloudflare's two-counter limiter; rounding up makes it admit 
 """
 
 from ratelimiter.engine.algorithms.base import NEVER, Answer, Charged
-from ratelimiter.engine.decision import Verdict
 from ratelimiter.engine.rules import Rule
+from ratelimiter.engine.verdict import Verdict
 
 SCALE = 65_536
 MAX_CELL = 2**32  # `report` charges past the limit; the cell saturates here

@@ -5,8 +5,8 @@ checked when a rule is saved.
 """
 
 from ratelimiter.engine.algorithms.base import NEVER, Answer, Charged
-from ratelimiter.engine.decision import Verdict
 from ratelimiter.engine.rules import Rule
+from ratelimiter.engine.verdict import Verdict
 
 DAY_MS = 86_400_000
 

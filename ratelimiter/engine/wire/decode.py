@@ -20,6 +20,7 @@ MAX_BATCH_BODY_BYTES = 512 * 1024
 MAX_BATCH = 100
 MAX_DIMENSION_BYTES = 256
 MAX_ATTRIBUTES = 16
+_SURELY_SHORT = MAX_DIMENSION_BYTES // 4  # characters; none takes more than four bytes
 MAX_ATTRIBUTE_NAME_BYTES = 64
 MAX_INLINE_LIMITS = 5
 MAX_KEY = 5
@@ -102,13 +103,16 @@ def _decode(decoder: msgspec.json.Decoder[Decoded], body: bytes) -> Decoded:
 
 
 def _limits_verify(check: Check) -> None:
-    for name in ("ip", "route", "user"):
-        value = getattr(check, name)
-        if value is not None and _too_long(value, MAX_DIMENSION_BYTES):
-            raise _invalid(f"/{name}", f"must be at most {MAX_DIMENSION_BYTES} bytes")
-    if check.ip is not None:
+    ip, route, user = check.ip, check.route, check.user
+    if ip is not None and len(ip) > _SURELY_SHORT:
+        _length_verify("ip", ip)
+    if route is not None and len(route) > _SURELY_SHORT:
+        _length_verify("route", route)
+    if user is not None and len(user) > _SURELY_SHORT:
+        _length_verify("user", user)
+    if ip is not None:
         try:
-            address_parse(check.ip)
+            address_parse(ip)
         except ValueError:
             raise _invalid("/ip", "must be an IPv4 or IPv6 address") from None
     if check.attributes:
@@ -121,6 +125,11 @@ def _limits_verify(check: Check) -> None:
         raise _invalid("/namespace", "must be 1 to 64 of a-z, 0-9, _ and -")
     if check.limits:
         _inline_limits_verify(check.limits)
+
+
+def _length_verify(name: str, value: str) -> None:
+    if len(value.encode()) > MAX_DIMENSION_BYTES:
+        raise _invalid(f"/{name}", f"must be at most {MAX_DIMENSION_BYTES} bytes")
 
 
 def _inline_limits_verify(limits: tuple[InlineLimit, ...]) -> None:

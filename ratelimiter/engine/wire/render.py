@@ -4,6 +4,7 @@ Both doors use it, and only it, because the RateLimit fields follow a draft that
 (draft-ietf-httpapi-ratelimit-headers-11).
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ JSON = "application/json"
 PROBLEM = "application/problem+json"
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 MAX_NAMED_POLICIES = 3
+NO_DECISION = "RL-Decision: none\r\n"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -37,12 +39,19 @@ _TITLES = {
 
 
 class Answer(NamedTuple):
-    """Headers hold no Content-Length and no Connection: those belong to the server that sends them."""
+    """`head` are header lines, each with its line end, all but those that belong to the server that sends them
+    (Content-Length, Connection and the like).
+    """
 
     status: int
     content_type: str
-    headers: list[tuple[str, str]]
+    head: str
     body: bytes
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        pairs = [line.partition(": ") for line in self.head.split("\r\n") if line]
+        return [(name, value) for name, _, value in pairs]
 
 
 class Allowed(msgspec.Struct, frozen=True, gc=False):
@@ -55,7 +64,7 @@ class Allowed(msgspec.Struct, frozen=True, gc=False):
     remaining: int | None
     reset_ms: int | None
     retry_after_ms: int | None
-    results: tuple[RuleResult, ...]
+    results: Sequence[RuleResult]
 
 
 class Noted(Allowed, frozen=True, gc=False, omit_defaults=True):
@@ -67,30 +76,27 @@ class Noted(Allowed, frozen=True, gc=False, omit_defaults=True):
 
 def decision_render(decision: Decision) -> Answer:
     """200 when allowed, else 429 that is a problem document with the decision's members beside it."""
-    common = (
-        decision.check_id, decision.allowed, decision.reason, decision.degraded, decision.policy,
-        decision.limit, decision.remaining, decision.reset_ms, decision.retry_after_ms, decision.results,
+    d = decision
+    members = Allowed(
+        d.check_id, d.allowed, d.reason, d.degraded, d.policy, d.limit, d.remaining, d.reset_ms, d.retry_after_ms,
+        d.results,
     )  # fmt: skip
-    members = Allowed(*common)
-    if decision.truncated or decision.shard >= 0:
-        members = Noted(*common, decision.truncated, decision.shard)
-    headers = _ratelimit_fields(decision)
-    if decision.allowed:
-        headers.append(("RL-Decision", "allow"))
-        return Answer(HTTPStatus.OK, JSON, headers, _encode(members))
-    headers.append(("RL-Decision", "deny"))
-    if decision.retry_after_ms is not None:
-        headers.append(("Retry-After", str(_seconds(decision.retry_after_ms))))
+    if d.truncated or d.shard >= 0:
+        noted = {name: getattr(members, name) for name in Allowed.__struct_fields__}
+        members = Noted(**noted, truncated=d.truncated, shard=d.shard)
+    if d.allowed:
+        return Answer(200, JSON, _ratelimit_fields(d) + "RL-Decision: allow\r\n", _encode(members))
+    head = _ratelimit_fields(d) + "RL-Decision: deny\r\n"
+    if d.retry_after_ms is not None:
+        head += f"Retry-After: {_seconds(d.retry_after_ms)}\r\n"
     problem = {
         "type": QUOTA_EXCEEDED,
         "title": "Request cannot be satisfied as assigned quota has been exceeded",
         "status": 429,
-        "detail": _denial_detail(decision),
-        "violated-policies": [
-            result.rule for result in decision.results if not result.allowed and result.mode == "enforce"
-        ],
+        "detail": _denial_detail(d),
+        "violated-policies": [r.rule for r in d.results if not r.allowed and r.mode == "enforce"],
     }
-    return Answer(HTTPStatus.TOO_MANY_REQUESTS, PROBLEM, headers, _encode(problem)[:-1] + b"," + _encode(members)[1:])
+    return Answer(429, PROBLEM, head, _encode(problem)[:-1] + b"," + _encode(members)[1:])
 
 
 def error_render(error: EngineError) -> Answer:
@@ -103,24 +109,24 @@ def error_render(error: EngineError) -> Answer:
     }
     if isinstance(error, InvalidRequest) and error.errors:
         problem["errors"] = [{"pointer": pointer, "message": message} for pointer, message in error.errors]
-    headers = [("RL-Decision", "none")]
+    head = NO_DECISION
     if error.status == HTTPStatus.UNAUTHORIZED:
-        headers.append(("WWW-Authenticate", "Bearer"))
+        head += "WWW-Authenticate: Bearer\r\n"
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers.append(("Retry-After", "1"))
-    return Answer(error.status, PROBLEM, headers, _encode(problem))
+        head += "Retry-After: 1\r\n"
+    return Answer(error.status, PROBLEM, head, _encode(problem))
 
 
 def given_back_render(check_id: str, what: int, amount: int) -> Answer:
     members = {"id": check_id, "released" if what == RELEASE else "refunded": amount}
-    return Answer(HTTPStatus.OK, JSON, [("RL-Decision", "none")], _encode(members))
+    return Answer(200, JSON, NO_DECISION, _encode(members))
 
 
 def explanation_render(decision: Decision, explanation: Explanation) -> Answer:
     """Always 200: it is about the check, and no answer to it."""
     answer = decision_render(decision)
     body = b'{"decision":' + answer.body + b',"explanation":' + _encode(explanation) + b"}"
-    return Answer(HTTPStatus.OK, JSON, [("RL-Decision", "none")], body)
+    return Answer(200, JSON, NO_DECISION, body)
 
 
 def batch_render(answers: list[Answer]) -> Answer:
@@ -128,24 +134,27 @@ def batch_render(answers: list[Answer]) -> Answer:
     entries = [
         b'{"status":200,' + answer.body[1:] if answer.status == HTTPStatus.OK else answer.body for answer in answers
     ]
-    return Answer(HTTPStatus.OK, JSON, [("RL-Decision", "none")], b'{"results":[' + b",".join(entries) + b"]}")
+    return Answer(200, JSON, NO_DECISION, b'{"results":[' + b",".join(entries) + b"]}")
 
 
-def _ratelimit_fields(decision: Decision) -> list[tuple[str, str]]:
+def _ratelimit_fields(decision: Decision) -> str:
     nearest = []
     for position, r in enumerate(decision.results):
         if r.mode == "enforce" and r.remaining < MAX_UNITS:  # what is unlimited has no place among limits
-            nearest.append((r.allowed, r.remaining / r.limit if r.limit else 0.0, position, r))
+            nearest.append((r.allowed, r.remaining / r.limit if r.limit else 0.0, position))
     if not nearest:
-        return []
+        return ""
     if len(nearest) > 1:
         nearest.sort()
         del nearest[MAX_NAMED_POLICIES:]
-    policy = state = ""
-    for _, _, _, r in nearest:
-        policy += f', "{r.rule}";q={r.limit};w={-(-r.window_ms // 1_000)}'
-        state += f', "{r.rule}";r={r.remaining};t={-(-r.reset_ms // 1_000)}'
-    return [("RateLimit-Policy", policy[2:]), ("RateLimit", state[2:])]
+    applied = decision.applied
+    policies, states = [], []
+    for _, _, position in nearest:
+        r = decision.results[position]
+        is_ready = applied and applied[position].window_ms
+        policies.append(applied[position].policy if is_ready else f'"{r.rule}";q={r.limit};w={_seconds(r.window_ms)}')
+        states.append(f'"{r.rule}";r={r.remaining};t={-(-r.reset_ms // 1_000)}')
+    return f"RateLimit-Policy: {', '.join(policies)}\r\nRateLimit: {', '.join(states)}\r\n"
 
 
 def _denial_detail(decision: Decision) -> str:
