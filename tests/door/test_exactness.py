@@ -1,15 +1,19 @@
-"""0 over, 0 under, whoever asks at the same time."""
+"""0 over, 0 under, whoever asks at the same time.
+
+On a machine so busy that Redis seems gone for 50 ms, the calls of that moment are in doubt: counted or not, and nobody
+was let in. Such answers are rare; they widen what may have been counted by as much as they asked for.
+"""
 
 import pytest
 
-from ratelimiter.engine.rules import MAX_LOGGED, Algorithm
+from ratelimiter.engine.rules import MAX_LOGGED, Algorithm, FailurePolicy
 from tests.door.hits import PROCESSES, crowd
-from tests.door.rig import check_bytes, rule, running, settle
+from tests.door.rig import check_bytes, rule, running, settle, wait_until
 
 HITS = 10_000  # of each process
 WIDE_MS = 34_560_000_000  # no boundary comes while a test runs, and no unit of a bucket's
 ALGORITHMS = [Algorithm.SLIDING_WINDOW, Algorithm.FIXED_WINDOW, Algorithm.TOKEN_BUCKET]
-ADMITTED, DENIED = (200, False), (429, False)
+ADMITTED, DENIED, IN_DOUBT = (200, False), (429, False), (429, True)
 
 
 @pytest.fixture(scope="module")
@@ -18,51 +22,57 @@ def house(tmp_path_factory):
         yield house
 
 
-def hit(house, costs, **fields):
-    """Every check of the crowd meets a rule with those fields, and one that is never reached. Costs may repeat."""
+def counted_by(house, costs, *, limit, algorithm):
+    """The crowd's checks meet one rule with that limit, and one that is never reached. Returns what was counted.
+
+    Asserts that this is what was admitted, to the unit.
+    """
     valkey, keyring, door = house
-    for _ in range(3):
-        key = keyring.key(keyring.tenant(rule(window_ms=WIDE_MS, **fields), rule("wide")))
-        settle(valkey, keyring)
-        found = crowd(door.port, [(cost, check_bytes(key, cost=cost)) for cost in costs], hits=HITS)
-        if not any(degraded for _, (_, degraded) in found):
-            break  # else this machine was so busy that Redis seemed gone, and exactness was not promised
-    assert sum(found.values()) == PROCESSES * HITS
-    assert {hit.answer for hit in found} == {ADMITTED, DENIED}, found
-    return found, door.check(key, mode="peek").json["results"][0]["remaining"]
+    closed = {"window_ms": WIDE_MS, "on_failure": FailurePolicy.CLOSED}
+    key = keyring.key(keyring.tenant(rule(limit=limit, algorithm=algorithm, **closed), rule("wide", **closed)))
+    settle(valkey, keyring)
+    found = crowd(door.port, [(cost, check_bytes(key, cost=cost)) for cost in costs], hits=HITS)
+    assert {hit.answer for hit in found} - {IN_DOUBT} == {ADMITTED, DENIED}, found
+    assert sum(count for (_, answer), count in found.items() if answer != IN_DOUBT) == PROCESSES * HITS
+    admitted, in_doubt = (
+        sum(cost * count for (cost, answer), count in found.items() if answer == wanted)
+        for wanted in (ADMITTED, IN_DOUBT)
+    )
+    counted = limit - left(door, key)
+    assert admitted <= counted <= admitted + in_doubt
+    return counted
+
+
+def left(door, key):
+    """A peek says what is left besides the one that it asks for."""
+    answers = []
+
+    def is_judged():
+        answers.append(door.check(key, mode="peek").json)
+        return not answers[-1]["degraded"]
+
+    wait_until(is_judged, what="an answer of Redis")
+    answer = answers[-1]
+    return answer["results"][0]["remaining"] + answer["allowed"]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_thirty_two_threads_of_four_processes_admit_exactly_the_limit(house, algorithm):
-    limit = HITS
-    found, left = hit(house, [1], limit=limit, algorithm=algorithm)
-    assert {answer: count for (_, answer), count in found.items()} == {
-        ADMITTED: limit,
-        DENIED: (PROCESSES - 1) * HITS,
-    }
-    assert left == 0
+    assert counted_by(house, [1], limit=HITS, algorithm=algorithm) == HITS
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_cost_that_does_not_divide_the_limit_leaves_the_rest(house, algorithm):
     limit = 3 * HITS + 5
-    found, left = hit(house, [7], limit=limit, algorithm=algorithm)
-    assert found[7, ADMITTED] == limit // 7
-    assert left == limit % 7 - 1  # who asks takes one
+    assert counted_by(house, [7], limit=limit, algorithm=algorithm) == limit // 7 * 7
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_mixed_costs_fill_the_limit_to_the_last_unit(house, algorithm):
     """Ones are sent to the end, so whatever the large ones leave is taken."""
-    limit = 3 * HITS
-    found, left = hit(house, [1, 2, 13, 1], limit=limit, algorithm=algorithm)
-    assert sum(cost * count for (cost, answer), count in found.items() if answer == ADMITTED) == limit
-    assert left == 0
-    assert found[13, DENIED] > found[13, ADMITTED]
+    assert counted_by(house, [1, 2, 13, 1], limit=3 * HITS, algorithm=algorithm) == 3 * HITS
 
 
 @pytest.mark.parametrize("algorithm", [Algorithm.SLIDING_LOG, Algorithm.CONCURRENCY])
 def test_what_is_kept_one_by_one_is_exact_as_well(house, algorithm):
-    found, left = hit(house, [1, 3, 1, 20], limit=MAX_LOGGED, algorithm=algorithm)
-    assert sum(cost * count for (cost, answer), count in found.items() if answer == ADMITTED) == MAX_LOGGED
-    assert left == 0
+    assert counted_by(house, [1, 3, 1, 20], limit=MAX_LOGGED, algorithm=algorithm) == MAX_LOGGED

@@ -160,7 +160,7 @@ def test_a_counter_of_the_door_is_linearizable(house, algorithm, seed):
     limit = THREADS * OPERATIONS  # about half of what is asked for
     if algorithm in (Algorithm.SLIDING_LOG, Algorithm.CONCURRENCY):
         limit = min(limit, MAX_LOGGED)
-    for attempt in range(3):
+    for attempt in range(10):
         with suppress(Degraded):
             history = recorded(house, f"{seed} {attempt}", limit=limit, window_ms=WIDE_MS, algorithm=algorithm)
             break
