@@ -213,6 +213,18 @@ class DoorProcess:
         credential = {"Authorization": f"Bearer {key}"} if key else {}
         return self.request("POST", path, json.dumps(members).encode(), {**credential, **(headers or {})})
 
+    def left(self, key) -> int:
+        """Of the first rule's limit, by Redis' word."""
+        answers = []
+
+        def is_judged():
+            answers.append(self.check(key, mode="peek").json)
+            return not answers[-1]["degraded"]
+
+        wait_until(is_judged, what="an answer of Redis")
+        answer = answers[-1]  # it says what is left besides the one that it asks for
+        return answer["results"][0]["remaining"] + answer["allowed"]
+
 
 class Response:
     def __init__(self, status: int, headers: dict[str, str], body: bytes):

@@ -8,7 +8,7 @@ import pytest
 
 from ratelimiter.engine.rules import MAX_LOGGED, Algorithm, FailurePolicy
 from tests.door.hits import PROCESSES, crowd
-from tests.door.rig import check_bytes, rule, running, settle, wait_until
+from tests.door.rig import check_bytes, rule, running, settle
 
 HITS = 10_000  # of each process
 WIDE_MS = 34_560_000_000  # no boundary comes while a test runs, and no unit of a bucket's
@@ -38,22 +38,9 @@ def counted_by(house, costs, *, limit, algorithm):
         sum(cost * count for (cost, answer), count in found.items() if answer == wanted)
         for wanted in (ADMITTED, IN_DOUBT)
     )
-    counted = limit - left(door, key)
+    counted = limit - door.left(key)
     assert admitted <= counted <= admitted + in_doubt
     return counted
-
-
-def left(door, key):
-    """A peek says what is left besides the one that it asks for."""
-    answers = []
-
-    def is_judged():
-        answers.append(door.check(key, mode="peek").json)
-        return not answers[-1]["degraded"]
-
-    wait_until(is_judged, what="an answer of Redis")
-    answer = answers[-1]
-    return answer["results"][0]["remaining"] + answer["allowed"]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

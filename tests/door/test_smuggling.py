@@ -150,7 +150,7 @@ def key(house):
 
 @pytest.mark.parametrize("sent", CASES.values(), ids=CASES)
 def test_what_has_two_ends_is_refused_and_nothing_behind_it_is_read(door, key, sent):
-    before = door.check(key, mode="peek").json["remaining"]
+    before = door.left(key)
     with door.connect() as connection:
         connection.sendall(sent + check_bytes(key) * 2)
         reader = Reader(connection)
@@ -158,7 +158,7 @@ def test_what_has_two_ends_is_refused_and_nothing_behind_it_is_read(door, key, s
         assert (answer.status, answer.json["code"]) == (400, "invalid_request")
         assert answer.headers["connection"] == "close"
         assert reader.at_end()
-    assert door.check(key, mode="peek").json["remaining"] == before
+    assert door.left(key) == before
 
 
 UNFINISHED = {
@@ -170,14 +170,14 @@ UNFINISHED = {
 
 @pytest.mark.parametrize("sent", UNFINISHED.values(), ids=UNFINISHED)
 def test_what_stands_inside_an_unfinished_request_is_no_request(door, key, sent):
-    before = door.check(key, mode="peek").json["remaining"]
+    before = door.left(key)
     with door.connect() as connection:
         connection.sendall(sent + check_bytes(key)[:-2])
         connection.shutdown(socket.SHUT_WR)
         reader = Reader(connection)
         assert reader.response().status == 400
         assert reader.at_end()
-    assert door.check(key, mode="peek").json["remaining"] == before
+    assert door.left(key) == before
 
 
 PLAIN = {
@@ -196,25 +196,25 @@ PLAIN = {
 @pytest.mark.parametrize("rest", PLAIN.values(), ids=PLAIN)
 def test_what_has_one_end_is_one_request(door, key, rest):
     """The other side: these are legal, and each is exactly one check before the next."""
-    before = door.check(key, mode="peek").json["remaining"]
+    before = door.left(key)
     with door.connect() as connection:
         connection.sendall(HEAD + b"Authorization: Bearer %b\r\n" % key.encode() + rest + check_bytes(key, cost=7))
         connection.shutdown(socket.SHUT_WR)
         reader = Reader(connection)
         assert [reader.response().status for _ in range(2)] == [200, 200]
         assert reader.at_end()
-    assert door.check(key, mode="peek").json["remaining"] == before - 8
+    assert door.left(key) == before - 8
 
 
 def test_a_target_with_another_host_is_answered_here_and_once(door, key):
     """The door knows no hosts by name; the target counts (RFC 9112, 3.2.2)."""
     credential = b"Authorization: Bearer %b\r\n" % key.encode()
     sent = HEAD.replace(b"/v1", b"http://other/v1") + credential + b"Content-Length: 2\r\n\r\n{}"
-    before = door.check(key, mode="peek").json["remaining"]
+    before = door.left(key)
     with door.connect() as connection:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
         reader = Reader(connection)
         assert reader.response().status == 200
         assert reader.at_end()
-    assert door.check(key, mode="peek").json["remaining"] == before - 1
+    assert door.left(key) == before - 1
