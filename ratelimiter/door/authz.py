@@ -45,7 +45,8 @@ class Gateways:
         # Through the decoder, so that the limits of a check hold and errors name the field.
         check = check_decode(msgspec.json.encode(self._members(exchange, parameters)))
         denial = FORBIDDEN if parameters.get("deny") == "403" else DENIED
-        self._checks.submit(caller, check, partial(self._decided, exchange, caller, check, denial))
+        decided = partial(self._decided, exchange, caller, check, denial)
+        self._checks.submit(caller, check, decided, exchange.started_ns)
 
     def _decided(self, exchange: Exchange, caller: Caller, check: Check, denial: int, outcome: Outcome) -> None:
         def make() -> Answer:

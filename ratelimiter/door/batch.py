@@ -5,6 +5,7 @@ caller's batch does not hold up everybody else's single checks.
 """
 
 import asyncio
+import time
 from functools import partial
 
 import msgspec
@@ -67,8 +68,9 @@ class _Run:
             body = bytes(self._entries[position])
             check = check_decode(body)
             idempotency = idempotency_of(self._exchange.idempotency_key, body, position=position)
-            decided = partial(self._decided, position, check)
-            return self._checks.submit(self._caller, check, decided, idempotency=idempotency)
+            started_ns = time.perf_counter_ns()
+            decided = partial(self._decided, position, check, started_ns)
+            return self._checks.submit(self._caller, check, decided, started_ns, idempotency)
         except EngineError as error:
             self._answered(position, error_render(error))
             return 0
@@ -76,9 +78,9 @@ class _Run:
             self._broke(position)
             return 0
 
-    def _decided(self, position: int, check: Check, outcome: Outcome) -> None:
+    def _decided(self, position: int, check: Check, started_ns: int, outcome: Outcome) -> None:
         try:
-            answer = self._checks.decided(self._caller, check, outcome, started_ns=self._exchange.started_ns)
+            answer = self._checks.decided(self._caller, check, outcome, started_ns=started_ns)
         except Exception:  # noqa: BLE001 - the other checks of this call want their answers
             self._broke(position)
         else:

@@ -12,6 +12,7 @@ from functools import partial
 
 from ratelimiter.door.auth import permission_verify, raw_credential
 from ratelimiter.door.exchange import Exchange
+from ratelimiter.door.local import LocalDecisions
 from ratelimiter.door.metrics import Tally
 from ratelimiter.door.outbox import Outbox
 from ratelimiter.door.render import Renderer
@@ -56,11 +57,17 @@ class Checks:
         self._renderer = renderer
         self._tally = tally
         self._live = live
+        self.local = LocalDecisions(coalescer.submit)
         self.now_ms = unix_ms()
 
     def tick(self, now_ms: int) -> None:
-        """Several times a second: the store's time, by which keys and overrides expire."""
+        """Ten times a second: the store's time, by which keys and overrides expire."""
         self.now_ms = now_ms
+        self.local.tick(time.perf_counter_ns())
+
+    def stop(self) -> None:
+        """While the store can still be asked."""
+        self.local.stop(time.perf_counter_ns())
 
     def check(self, exchange: Exchange) -> None:
         known = self._callers.get(exchange.authorization or b"") if exchange.api_key is None else None
@@ -83,17 +90,20 @@ class Checks:
             return
         self._resolved(exchange, judge, scope, caller)
 
-    def submit(self, caller: Caller, check: Check, decided: Decided, *, idempotency: Idempotency | None = None) -> int:
+    def submit(
+        self, caller: Caller, check: Check, decided: Decided, started_ns: int, idempotency: Idempotency | None = None
+    ) -> int:
         """Returns the check's weight. Raises EngineError; then `decided` is not called."""
+        rule_set = self.rules_of(caller)
         prepared = prepare(
-            self.rules_of(caller),
+            rule_set,
             check,
             live=caller.live,
             now_ms=self.now_ms,
             check_id=f"{self._prefix}{next(self._numbers):08x}",
             idempotency=idempotency,
         )
-        self._coalescer.submit(prepared, decided)
+        self.local.submit(prepared, decided, leases=rule_set.leases, started_ns=started_ns)
         return prepared.weight
 
     def rules_of(self, caller: Caller) -> RuleSet:
@@ -110,6 +120,8 @@ class Checks:
         decision = outcome
         latency_us = (time.perf_counter_ns() - started_ns) // 1_000
         self._tally.decision(decision, latency_us)
+        if not decision.allowed and not decision.degraded and not decision.recorded and check.mode == "consume":
+            self.local.learn(decision, check.cost, started_ns)
         if check.mode != "peek":
             identity = caller.identity
             tenant, key_id, live = identity.tenant, identity.key_id, identity.live
@@ -160,7 +172,7 @@ class Checks:
         body = bytes(exchange.body)
         check = check_decode(body)
         idempotency = idempotency_of(exchange.idempotency_key, body) if exchange.idempotency_key is not None else None
-        self.submit(caller, check, partial(self._decided, exchange, caller, check), idempotency=idempotency)
+        self.submit(caller, check, partial(self._decided, exchange, caller, check), exchange.started_ns, idempotency)
 
     def _decided(self, exchange: Exchange, caller: Caller, check: Check, outcome: Outcome) -> None:
         try:

@@ -24,7 +24,7 @@ class Explanations:
     def _judge(self, exchange: Exchange, caller: Caller) -> None:
         check = msgspec.structs.replace(check_decode(bytes(exchange.body)), mode="peek")
         explanation = explain(self._checks.rules_of(caller), check, now_ms=self._checks.now_ms)
-        self._checks.submit(caller, check, partial(self._decided, exchange, explanation))
+        self._checks.submit(caller, check, partial(self._decided, exchange, explanation), exchange.started_ns)
 
     def _decided(self, exchange: Exchange, explanation: Explanation, outcome: Outcome) -> None:
         def make() -> Answer:

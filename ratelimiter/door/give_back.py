@@ -1,9 +1,11 @@
 """POST /v1/checks/{id}/refund and …/release: what a recorded check took, given back once.
 
 Two steps: the record says which counters the check charged, then one script call gives back on all of them, if the
-record still says that nobody did.
+record still says that nobody did. A refund is answered HOLD_MS later, so that it is seen by every check that follows
+the answer (store/denials.py).
 """
 
+import asyncio
 import re
 from functools import partial
 from typing import Any
@@ -18,13 +20,15 @@ from ratelimiter.engine.wire.render import Answer, given_back_render
 from ratelimiter.snapshot.callers import Caller
 from ratelimiter.snapshot.model import Scope
 from ratelimiter.store.coalescer import Coalescer
+from ratelimiter.store.denials import HOLD_MS
 
 _PATH = re.compile(rb"/v1/checks/([^/]+)/(refund|release)")
 _WHAT = {b"refund": (REFUND, Scope.REFUND), b"release": (RELEASE, Scope.CHECK)}
 
 
 class GiveBacks:
-    def __init__(self, checks: Checks, coalescer: Coalescer) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, checks: Checks, coalescer: Coalescer) -> None:
+        self._loop = loop
         self._checks = checks
         self._coalescer = coalescer
 
@@ -62,4 +66,6 @@ class GiveBacks:
                 return given_back_render(check_id, what, outcome.amount)
             return self._checks.refusal(outcome)
 
-        self._checks.answer_made(exchange, make)
+        # Denials that doors hold are from before this. What is released frees at once: such denials are not held.
+        wait_s = HOLD_MS / 1_000 if what == REFUND else 0
+        self._loop.call_later(wait_s, self._checks.answer_made, exchange, make)

@@ -22,7 +22,7 @@ from ratelimiter.door.settings import DoorSettings
 from ratelimiter.engine.scripts import check_script
 from ratelimiter.events.spool import Spool
 from ratelimiter.snapshot.watch import Watch
-from ratelimiter.store.coalescer import Coalescer
+from ratelimiter.store.coalescer import CALL_TIMEOUT_MS, Coalescer
 from ratelimiter.store.connection import Link
 from ratelimiter.store.fallback import Fallback
 from ratelimiter.store.live import LiveCounts
@@ -57,7 +57,7 @@ class Door:
         )  # fmt: skip
         self.service = DoorService(
             settings=settings, checks=checks, batches=Batches(loop, checks),
-            give_backs=GiveBacks(checks, self._coalescer), explanations=Explanations(checks),
+            give_backs=GiveBacks(loop, checks, self._coalescer), explanations=Explanations(checks),
             gateways=Gateways(checks, trusted_hops=settings.door_trusted_hops),
             health=Health(self._link, self._watch),
         )  # fmt: skip
@@ -89,12 +89,19 @@ class Door:
         await self.service.drain(patience_s=DRAIN_PATIENCE_S, longest_s=self._settings.door_drain_s)
         if self._timer is not None:
             self._timer.cancel()
+        self._checks.stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._until_idle(), CALL_TIMEOUT_MS / 1_000)
         self._outbox.flush()
         self._spool.close()
         self._every_second()
         await self._watch.stop()
         for link in (self._changes, self._source, self._link):
             await link.stop()
+
+    async def _until_idle(self) -> None:
+        while not self._coalescer.is_idle:
+            await asyncio.sleep(0.001)
 
     def _turn(self) -> None:
         self._timer = self._loop.call_later(1 / SWEEPS_A_SECOND, self._turn)
@@ -119,6 +126,9 @@ class Door:
         metrics.count(
             "store_failures", "Script calls that failed, whose checks were degraded", lambda: coalescer.failures
         )
+        local = self._checks.local
+        metrics.count("denials_held", "Denials that were not asked for again", lambda: local.denials.answered)
+        metrics.count("leases_spent", "Checks admitted by units taken ahead", lambda: local.leases.answered)
         metrics.count("events_written", "Events on the spool", lambda: spool.written)
         metrics.count("events_lost", "Events that could not be written", lambda: spool.lost)
         metrics.count(

@@ -31,7 +31,8 @@ class Applied:
 
     __slots__ = (
         "_calendar", "_cell", "_shadow", "code", "expires_at_ms", "is_enforced", "key", "limit", "mode", "name",
-        "numbers", "outcomes", "penalty_key", "penalty_numbers", "policy", "rule", "standing", "weight", "window_ms",
+        "numbers", "outcomes", "penalty_key", "penalty_numbers", "policy", "repeats_denials", "rule", "standing",
+        "weight", "window_ms",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +59,8 @@ class Applied:
         self.window_ms = rule.window_ms if rule.calendar is None else 0
         self.policy = f'"{rule.name}";q={limit};w={-(-rule.window_ms // 1_000)}'
         self.outcomes = ((rule.id, PASSED), (rule.id, DENIED if self.is_enforced else SHADOW_DENIED))
+        # Whether a denial stays one until its wait is over, unless somebody gives back.
+        self.repeats_denials = not penalty_key and rule.algorithm is not Algorithm.CONCURRENCY
         self.weight = _weight(rule, limit) + (penalty_key != b"")
         self._calendar = rule.calendar
         self._cell: Cell | None = None

@@ -92,3 +92,4 @@ class Decision(msgspec.Struct, frozen=True):
     shard: int = -1
     recorded: bool = False
     replayed: bool = False
+    leased: int = 0  # units that were taken ahead

@@ -63,7 +63,7 @@ def interpret(entry: Entry, reply: Sequence[Any], offset: int) -> Outcome:
         return decide(entry.rules, reply, offset, now_ms, entry.check_id, entry.truncated)
     return decide(
         extras.applied or entry.rules, reply, offset, now_ms, entry.check_id, entry.truncated,
-        shard=extras.shard, recorded=extras.recording is not None,
+        shard=extras.shard, recorded=extras.recording is not None, leased=max(0, verdict - LEASED),
     )  # fmt: skip
 
 
@@ -79,6 +79,7 @@ def decide(
     shard: int = -1,
     recorded: bool = False,
     replayed: bool = False,
+    leased: int = 0,
 ) -> Decision:
     """`applied` are the rules of the answer. `now_ms` is the store's time of the reply."""
     allowed = reply[offset] == 1 or reply[offset] >= LEASED
@@ -112,20 +113,14 @@ def decide(
     if winner is None:
         return Decision(
             check_id, now_ms, True, Reason.NO_RULE, degraded, truncated, None, None, None, None, None,  # noqa: FBT003
-            results, applied, shard, recorded, replayed,
+            results, applied, shard, recorded, replayed, leased,
         )  # fmt: skip
     said = (Reason.FALLBACK_OPEN if is_open else Reason.OK) if allowed else _DENIAL_REASON[reason]
     return Decision(
         check_id, now_ms, allowed, said, degraded, truncated,
         winner.rule, winner.limit, winner.remaining, winner.reset_ms, winner.retry_after_ms,
-        results, applied, shard, recorded, replayed,
+        results, applied, shard, recorded, replayed, leased,
     )  # fmt: skip
-
-
-def leased(reply: Sequence[Any], offset: int) -> int:
-    """Units that the check took beyond its cost."""
-    verdict = reply[offset]
-    return verdict - LEASED if type(verdict) is int and verdict > LEASED else 0
 
 
 def _calendar_window_ms(applied: Applied, end_ms: int) -> int:

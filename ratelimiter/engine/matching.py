@@ -207,6 +207,7 @@ class RuleSet:
         self.holds_slots = False
         self.has_penalties = False
         self.is_light = True
+        self.leases = False  # some rule does
         held = overrides or {}
         for rule in sorted(rules, key=lambda rule: (rule.mode is RuleMode.SHADOW, -rule.priority, rule.id)):
             place = self._by_namespace if rule.action is Action.LIMIT else self._gates
@@ -261,6 +262,7 @@ class RuleSet:
     def _characterise(self, rule: Rule, *, is_overridden: bool) -> None:
         self.has_exceptions |= is_overridden or rule.action is not Action.LIMIT
         self.holds_slots |= rule.algorithm is Algorithm.CONCURRENCY
+        self.leases |= rule.lease > 0
         self.has_penalties |= rule.escalation is not None
         self.is_light = self.is_light and rule.escalation is None and rule.algorithm not in LOGGED
 

@@ -7,6 +7,8 @@ what is on the ledger, and never lowers it.
 
 import msgspec
 
+QUOTA_CODE = 7  # where a quota is given back, as if it were an algorithm
+
 
 class Quota(msgspec.Struct, frozen=True):
     """`period` names the billing period. `cap` is the most checks in it, grace included; 0 counts without refusing."""

@@ -20,4 +20,4 @@ CALENDAR_WINDOW = CalendarWindow()  # fixed_window with a calendar
 BY_CODE: dict[int, AlgorithmDefinition] = {
     definition.code: definition for definition in (*ALGORITHMS.values(), CALENDAR_WINDOW)
 }
-LUA_FILES = (*ALGORITHMS, "calendar_window", "penalty")
+LUA_FILES = (*ALGORITHMS, "calendar_window", "penalty", "quota")

@@ -11,7 +11,7 @@
 --             part  4 record    index of the record's key, life in ms
 --             part  2 or 4      context: text that goes into the record(s) as it is
 --             part  8 penalty   nothing; says that some evaluation is one
---             part 16 lease     units wanted beyond the cost
+--             part 16 lease     units wanted beyond the cost; the quota counts each of them as a check
 --             give back         index of the record's key (0 = none), 1 refund or 2 release; part 32 is always set
 --           per evaluation      index into KEYS (from 1), algorithm, shadow (0 or 1; the mark when giving back),
 --                               limit, p1, p2
@@ -218,7 +218,10 @@ while at <= last do
         quota_state[1] = (quota_state[1] or 0) + 1
         dirty[quota] = -1
       end
-      if wanted then verdict = lease(first, wanted, verdicts) end
+      if wanted then
+        verdict = lease(first, wanted, verdicts)
+        if quota and verdict > LEASED then quota_state[1] = quota_state[1] + verdict - LEASED end
+      end
     elseif penal and mode ~= PEEK then
       local slot = verdicts
       for position = first, at - 6, 6 do
