@@ -100,7 +100,7 @@ class Door:
             await link.stop()
 
     async def _until_idle(self) -> None:
-        while not self._coalescer.is_idle:
+        while not self._coalescer.is_idle:  # noqa: ASYNC110 - once in a lifetime, for milliseconds
             await asyncio.sleep(0.001)
 
     def _turn(self) -> None:
