@@ -29,8 +29,9 @@ from ratelimiter.events.schema import event_from
 from ratelimiter.snapshot.callers import Caller, Callers
 from ratelimiter.snapshot.credentials import NO_RULES_YET, credential_key
 from ratelimiter.snapshot.model import Scope
-from ratelimiter.store.coalescer import Coalescer, Decided
+from ratelimiter.store.coalescer import Decided
 from ratelimiter.store.live import LiveCounts
+from ratelimiter.store.topology import CheckStore
 
 Judge = Callable[[Exchange, Caller], None]
 
@@ -43,7 +44,7 @@ class Checks:
         *,
         boot: str,
         callers: Callers,
-        coalescer: Coalescer,
+        coalescer: CheckStore,
         outbox: Outbox,
         renderer: Renderer,
         tally: Tally,

@@ -19,15 +19,15 @@ from ratelimiter.engine.wire.decode import amount_decode
 from ratelimiter.engine.wire.render import Answer, given_back_render
 from ratelimiter.snapshot.callers import Caller
 from ratelimiter.snapshot.model import Scope
-from ratelimiter.store.coalescer import Coalescer
 from ratelimiter.store.denials import HOLD_MS
+from ratelimiter.store.topology import CheckStore
 
 _PATH = re.compile(rb"/v1/checks/([^/]+)/(refund|release)")
 _WHAT = {b"refund": (REFUND, Scope.REFUND), b"release": (RELEASE, Scope.CHECK)}
 
 
 class GiveBacks:
-    def __init__(self, loop: asyncio.AbstractEventLoop, checks: Checks, coalescer: Coalescer) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, checks: Checks, coalescer: CheckStore) -> None:
         self._loop = loop
         self._checks = checks
         self._coalescer = coalescer

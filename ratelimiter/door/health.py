@@ -4,14 +4,14 @@ import msgspec
 
 from ratelimiter.engine.wire.render import JSON, Answer
 from ratelimiter.snapshot.watch import Watch
-from ratelimiter.store.connection import Link
+from ratelimiter.store.topology import CheckStore
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Health:
-    def __init__(self, link: Link, watch: Watch) -> None:
-        self._link = link
+    def __init__(self, store: CheckStore, watch: Watch) -> None:
+        self._store = store
         self._watch = watch
         self.draining = False
 
@@ -20,7 +20,7 @@ class Health:
 
     def ready(self) -> Answer:
         parts = {
-            "counters": self._link.is_up,
+            "counters": self._store.is_up,
             "snapshots": self._watch.is_ready,
             "serving": not self.draining,
         }

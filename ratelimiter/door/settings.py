@@ -9,11 +9,11 @@ from msgspec import Meta
 
 from ratelimiter.environ import EnvironmentInvalid, environ_read
 from ratelimiter.snapshot.keyring import Pepper
-from ratelimiter.store.connection import Address, address_parse
+from ratelimiter.store.address import Address, address_parse, tls_context
 
 
 class DoorSettings(msgspec.Struct, frozen=True):
-    counters_url: Annotated[str, Meta(description="redis:// of the counters and snapshots")]
+    counters_url: Annotated[str, Meta(description="where counters and snapshots live; see docs/operating.md")]
     key_peppers: Annotated[str, Meta(description="version:hex, comma-separated; what key digests are made with")]
     spool_dir: Annotated[str, Meta(description="folder of the event spool, local and durable")] = "var/spool"
     spool_max_bytes: Annotated[int, Meta(ge=1_048_576, description="the oldest events go past this size")] = 2**30
@@ -32,9 +32,11 @@ class DoorSettings(msgspec.Struct, frozen=True):
 
     def address(self) -> Address:
         try:
-            return address_parse(self.counters_url)
+            address = address_parse(self.counters_url)
+            tls_context(address.access)
         except ValueError as error:
             raise EnvironmentInvalid(f"COUNTERS_URL: {error}") from None
+        return address
 
     def peppers(self) -> list[Pepper]:
         """Newest first."""

@@ -19,47 +19,44 @@ from ratelimiter.door.protocol import HttpConnection
 from ratelimiter.door.render import Renderer
 from ratelimiter.door.service import SWEEPS_A_SECOND, DoorService
 from ratelimiter.door.settings import DoorSettings
-from ratelimiter.engine.scripts import check_script
 from ratelimiter.events.spool import Spool
 from ratelimiter.snapshot.watch import Watch
-from ratelimiter.store.coalescer import CALL_TIMEOUT_MS, Coalescer
-from ratelimiter.store.connection import Link
+from ratelimiter.store.coalescer import CALL_TIMEOUT_MS
 from ratelimiter.store.fallback import Fallback
 from ratelimiter.store.live import LiveCounts
+from ratelimiter.store.topology import Store, store_make
 
 DRAIN_PATIENCE_S = 2.0
 READY_WITHIN_S = 3.0
 
 
 class Door:
-    """`checks` carries the checks, `source` every other question, `changes` blocks on the change stream."""
-
     def __init__(self, loop: asyncio.AbstractEventLoop, settings: DoorSettings) -> None:
         self._loop = loop
         self._settings = settings
         boot = token_hex(8)
-        address = settings.address()
-        self._link = Link(address, script=check_script())
-        self._source = Link(address)
-        self._changes = Link(address)
+        self._store = store_make(loop, settings.address(), Fallback(settings.door_workers))
         self._watch = Watch(
-            changes=self._changes, source=self._source, peppers=settings.peppers(), door=boot, pid=os.getpid()
+            changes=self._store.changes,
+            source=self._store.source,
+            peppers=settings.peppers(),
+            door=boot,
+            pid=os.getpid(),
         )
         self._spool = Spool(settings.spool_folder(), boot=boot, max_bytes=settings.spool_max_bytes)
-        self._coalescer = Coalescer(loop, self._link, Fallback(settings.door_workers))
         self._live = LiveCounts()
         self._outbox = Outbox(loop, self._spool)
         self._renderer = Renderer(boot, time.time())
         tally = Tally()
         checks = Checks(
-            boot=boot, callers=self._watch.callers, coalescer=self._coalescer, outbox=self._outbox,
+            boot=boot, callers=self._watch.callers, coalescer=self._store.checks, outbox=self._outbox,
             renderer=self._renderer, tally=tally, live=self._live,
         )  # fmt: skip
         self.service = DoorService(
             settings=settings, checks=checks, batches=Batches(loop, checks),
-            give_backs=GiveBacks(loop, checks, self._coalescer), explanations=Explanations(checks),
+            give_backs=GiveBacks(loop, checks, self._store.checks), explanations=Explanations(checks),
             gateways=Gateways(checks, trusted_hops=settings.door_trusted_hops),
-            health=Health(self._link, self._watch),
+            health=Health(self._store.checks, self._watch),
         )  # fmt: skip
         self._checks = checks
         self._metrics = self._metrics_table(tally)
@@ -73,12 +70,11 @@ class Door:
         """Returns when Redis has answered, or without it after a while: a door that starts before Redis waits for it
         while it serves.
         """
-        for link in (self._link, self._source, self._changes):
-            link.start()
+        self._store.start()
         self._watch.start()
         self._turn()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(self._link.wait_up(), self._watch.synced.wait()), READY_WITHIN_S)
+            await asyncio.wait_for(asyncio.gather(self._store.wait_up(), self._watch.synced.wait()), READY_WITHIN_S)
         # What lives now lives for good. Garbage in circles is rare here, and is looked for once a second.
         gc.collect()
         gc.freeze()
@@ -96,17 +92,16 @@ class Door:
         self._spool.close()
         self._every_second()
         await self._watch.stop()
-        for link in (self._changes, self._source, self._link):
-            await link.stop()
+        await self._store.stop()
 
     async def _until_idle(self) -> None:
-        while not self._coalescer.is_idle:  # noqa: ASYNC110 - once in a lifetime, for milliseconds
+        while not self._store.checks.is_idle:  # noqa: ASYNC110 - once in a lifetime, for milliseconds
             await asyncio.sleep(0.001)
 
     def _turn(self) -> None:
         self._timer = self._loop.call_later(1 / SWEEPS_A_SECOND, self._turn)
         self.service.sweep()
-        self._checks.tick(self._coalescer.now_ms())
+        self._checks.tick(self._store.checks.now_ms())
         self._turns += 1
         if self._turns % SWEEPS_A_SECOND == 0:
             self._every_second()
@@ -115,17 +110,15 @@ class Door:
         now_s = time.time()
         self._renderer.tick(now_s)
         self._metrics.flush()
-        if self._source.is_up:
-            self._live.flush(_Commands(self._source), now_s=int(now_s))
+        if self._store.source.is_up:
+            self._live.flush(_Commands(self._store), now_s=int(now_s))
         gc.collect(1)
 
     def _metrics_table(self, tally: Tally) -> Metrics:
-        spool, coalescer, watch = self._spool, self._coalescer, self._watch
+        spool, store, watch = self._spool, self._store.checks, self._watch
         metrics = Metrics(tally)
-        metrics.count("store_calls", "Script calls sent", lambda: coalescer.calls)
-        metrics.count(
-            "store_failures", "Script calls that failed, whose checks were degraded", lambda: coalescer.failures
-        )
+        metrics.count("store_calls", "Script calls sent", lambda: store.calls)
+        metrics.count("store_failures", "Script calls that failed, whose checks were degraded", lambda: store.failures)
         local = self._checks.local
         metrics.count("denials_held", "Denials that were not asked for again", lambda: local.denials.answered)
         metrics.count("leases_spent", "Checks admitted by units taken ahead", lambda: local.leases.answered)
@@ -139,24 +132,24 @@ class Door:
         metrics.gauge("connections", "Open connections", lambda: self.service.connections)
         metrics.gauge("callers", "API keys held in memory", lambda: len(watch.callers))
         metrics.gauge("tenants", "Tenants held in memory", lambda: len(watch.tenants))
-        metrics.gauge("ready", "Processes that can judge", lambda: float(self._link.is_up and watch.is_ready))
+        metrics.gauge("ready", "Processes that can judge", lambda: float(store.is_up and watch.is_ready))
         return metrics
 
 
 class _Commands:
-    """store.live's pipeline on a link. These counts are for looking at: a lost second is not worth a retry."""
+    """store.live's pipeline on a store. These counts are for looking at: a lost second is not worth a retry."""
 
-    def __init__(self, source: Link) -> None:
-        self._source = source
+    def __init__(self, store: Store) -> None:
+        self._command = store.command
 
     def hincrby(self, name: str, key: str, amount: int) -> None:
-        self._source.call(_ignore, "HINCRBY", name, key, amount)
+        self._command(_ignore, "HINCRBY", name, key, amount)
 
     def hset(self, name: str, key: str, value: str) -> None:
-        self._source.call(_ignore, "HSET", name, key, value)
+        self._command(_ignore, "HSET", name, key, value)
 
     def expire(self, name: str, time: int) -> None:
-        self._source.call(_ignore, "EXPIRE", name, time)
+        self._command(_ignore, "EXPIRE", name, time)
 
 
 def _ignore(_: object) -> None:

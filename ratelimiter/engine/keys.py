@@ -1,5 +1,8 @@
 """The one place that spells Redis keys.
 
+What is published is written and read together, so all of it is in one hash slot. Counters and counts of a tenant are in
+the tenant's own.
+
 Counter identity: `ratelimit:{<tenant>}:<type>:<rule id>:<digest>`, with `{<tenant>.<shard>}` where a tenant is spread
 over several slots. The digest is 128 bits of BLAKE2b over
 length-prefixed parts: key class (live or test), algorithm, window, and every dimension's name and value. Length
@@ -16,21 +19,23 @@ from ratelimiter.engine.rules import Rule
 
 DIGEST_BYTES = 16
 
-SNAPSHOT_EPOCH = "snapshot:epoch"  # string: names one life of the published data; a new one after a loss
-SNAPSHOT_SEQUENCE = "snapshot:sequence"  # integer: the last entry of the change stream
-SNAPSHOT_CHANGES = "snapshot:changes"  # stream of {epoch, seq, kind (tenant or key), tenant, digest}
-SNAPSHOT_REVISIONS = "snapshot:revisions"  # hash: tenant -> "<revision>:<seq that announced it>"
-KEYRING_COMPLETE = "keyring:complete"  # string, the epoch: every key is there, so an unknown one is unknown
-KEYRING_DIGESTS = "keyring:digests"  # set: every digest that has an entry, so that the sweep finds surplus ones
-DOORS = "doors"  # hash: door id -> heartbeat
+SNAPSHOT_EPOCH = "{published}:snapshot:epoch"  # string: names one life of the published data; a new one after a loss
+SNAPSHOT_SEQUENCE = "{published}:snapshot:sequence"  # integer: the last entry of the change stream
+SNAPSHOT_CHANGES = "{published}:snapshot:changes"  # stream of {epoch, seq, kind (tenant or key), tenant, digest}
+SNAPSHOT_REVISIONS = "{published}:snapshot:revisions"  # hash: tenant -> "<revision>:<seq that announced it>"
+KEYRING_COMPLETE = "{published}:keyring:complete"  # string, the epoch: every key is there, so an unknown one is unknown
+KEYRING_DIGESTS = (
+    "{published}:keyring:digests"  # set: every digest that has an entry, so that the sweep finds surplus ones
+)
+DOORS = "{published}:doors"  # hash: door id -> heartbeat
 
 
 def snapshot(tenant: int) -> str:
-    return f"snapshot:{{{tenant}}}"
+    return f"{{published}}:snapshot:{tenant}"
 
 
 def keyring_entry(digest: str) -> str:
-    return f"apikey:{digest}"
+    return f"{{published}}:apikey:{digest}"
 
 
 def live_counts(tenant: int, day: str) -> str:

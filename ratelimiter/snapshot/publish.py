@@ -48,7 +48,6 @@ class Publisher:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._script = redis.register_script(_PUBLISH)
 
     def snapshot_publish(self, snapshot: TenantSnapshot) -> int:
         """Returns the entry's sequence; -1 when a newer revision was there already (it stays)."""
@@ -128,7 +127,8 @@ class Publisher:
             keys.SNAPSHOT_EPOCH, keys.SNAPSHOT_SEQUENCE, keys.SNAPSHOT_CHANGES, keys.SNAPSHOT_REVISIONS, blob_key,
             keys.KEYRING_DIGESTS,
         ]  # fmt: skip
-        return int(self._script(touched, [token_hex(8), MAX_CHANGES, kind, tenant, digest, blob, revision]))
+        values = (token_hex(8), MAX_CHANGES, kind, tenant, digest, blob, revision)
+        return int(cast("int", self._redis.eval(_PUBLISH, len(touched), *touched, *values)))
 
 
 def _tenant_of(blob: bytes) -> int:

@@ -8,8 +8,8 @@ Reply = Callable[[Any], None]
 
 
 class Source(Protocol):
-    """Commands are answered in the order of the calls. Failures arrive as exceptions: passed to the callback by
-    `call`, raised by the future of `ask`.
+    """Answers may come in any order. Failures arrive as exceptions: passed to the callback by `call`, raised by the
+    future of `ask`.
     """
 
     @property

@@ -92,10 +92,11 @@ class Tenants:
             self._read(state)
 
     def _read(self, state: TenantState) -> None:
-        marks: list[Any] = []
+        def marked(mark: Any) -> None:
+            self._source.call(lambda blob: self._have_read(state, mark, blob), "GET", keys.snapshot(state.tenant))
+
         # The mark first: a publication between the two leaves a mark that is too old, which the comparison notices.
-        self._source.call(marks.append, "HGET", keys.SNAPSHOT_REVISIONS, state.tenant)
-        self._source.call(lambda blob: self._have_read(state, marks[0], blob), "GET", keys.snapshot(state.tenant))
+        self._source.call(marked, "HGET", keys.SNAPSHOT_REVISIONS, state.tenant)
 
     def _have_read(self, state: TenantState, mark: Any, blob: Any) -> None:
         if state.repeats():

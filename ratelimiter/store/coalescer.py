@@ -3,7 +3,8 @@
 What one turn of the event loop brings goes out in one call, over all tenants; at most two calls are in flight, so that
 latency stays low and batches grow by themselves with the load. A call holds at most 64 rule evaluations (a Redis busy
 with one call serves nobody else); what does not fit waits, the tenants take turns check by check, and within a tenant
-checks keep their order of arrival.
+checks keep their order of arrival. A node of a Redis Cluster runs no script over several slots: there a call goes out
+as one script call a slot, in one go.
 
 Every check is answered exactly once, and soon: by the store, or, when it fails or the queue is too old, by the rules'
 own failure policies. There are no futures and no tasks per check, only callbacks; whoever waits promises not to raise.
@@ -22,8 +23,8 @@ from ratelimiter.engine.failure import Breaker
 from ratelimiter.engine.interpret import Outcome, interpret
 from ratelimiter.engine.prepare import Call, Prepared, encode, reply_decode
 from ratelimiter.engine.prepare import Entry as Asked
-from ratelimiter.store.connection import Link
 from ratelimiter.store.fallback import Fallback
+from ratelimiter.store.link import Link
 
 CALL_TIMEOUT_MS = 50
 MAX_WAIT_MS = 40  # before a check is sent; with the call's own time it stays below 100
@@ -33,6 +34,11 @@ MAX_QUEUED = 20_000
 
 Decided = Callable[[Outcome], None]
 Entry = tuple[Asked, Decided, int]  # the check, who wants to know, when it came (monotonic ms)
+Part = list[Entry]  # what shares a script call
+# A part, the error it met, until when it may be answered (monotonic ms). True when the part is taken care of.
+Redirect = Callable[[Part, Exception, int], bool]
+
+_AWAY = ("LOADING", "READONLY")  # the connection leads to where no check can be counted
 
 _log = logging.getLogger("ratelimiter.store")
 
@@ -40,12 +46,22 @@ _log = logging.getLogger("ratelimiter.store")
 class Coalescer:
     """One per process and Redis node. `submit` may answer before it returns."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, link: Link, fallback: Fallback) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        link: Link,
+        fallback: Fallback,
+        *,
+        split: Callable[[Part], Sequence[Part]] | None = None,
+        redirect: Redirect | None = None,
+    ) -> None:
         self._loop = loop
         self._link = link
         self._fallback = fallback
+        self._split = split
+        self._redirect = redirect
         self._breaker = Breaker()
-        self._arrivals: list[Entry] = []
+        self._arrivals: Part = []
         self._evaluations = 0  # in _arrivals
         self._backlog: dict[int, deque[Entry]] = {}
         self._turns: deque[int] = deque()  # tenants of the backlog, whose turn is next first
@@ -82,6 +98,20 @@ class Coalescer:
         clock = self._link.clock
         return clock.at(monotonic_ms()) if clock.known else unix_ms()
 
+    def send_on(self, part: Part, deadline_ms: int, *, asking: bool) -> None:
+        """Sends what another node has not run, ahead of the queue. The link must be up."""
+        self._in_flight += 1
+        self._call(part, deadline_ms, self._landed, asking=asking)
+
+    def give_up(self, part: Part) -> None:
+        """Degrades what could not be sent on in time; that is no fault of this node."""
+        self.failures += 1
+        self._degrade_part(part)
+
+    @property
+    def is_up(self) -> bool:
+        return self._link.is_up
+
     @property
     def is_idle(self) -> bool:
         return not self._queued and not self._in_flight
@@ -96,7 +126,7 @@ class Coalescer:
             if batch:
                 self._send(batch)
 
-    def _take(self, oldest_ms: int) -> list[Entry]:
+    def _take(self, oldest_ms: int) -> Part:
         """The next call's checks. Those that came before `oldest_ms` are degraded on the way."""
         arrivals = self._arrivals
         if not self._turns and self._evaluations <= MAX_EVALUATIONS and arrivals[0][2] >= oldest_ms:
@@ -105,7 +135,7 @@ class Coalescer:
             self._queued -= len(arrivals)
             return arrivals
         self._into_backlog(arrivals)
-        taken: list[Entry] = []
+        taken: Part = []
         room = MAX_EVALUATIONS
         turns = self._turns
         while turns:
@@ -142,38 +172,61 @@ class Coalescer:
             else:
                 queue.append(entry)
 
-    def _send(self, batch: list[Entry]) -> None:
+    def _send(self, batch: Part) -> None:
+        parts = [batch] if self._split is None else self._split(batch)
+        left = len(parts)
+
+        def landed() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                self._landed()
+
         self._in_flight += 1
+        deadline_ms = monotonic_ms() + CALL_TIMEOUT_MS
+        for part in parts:
+            self._call(part, deadline_ms, landed)
+
+    def _call(self, part: Part, deadline_ms: int, landed: Callable[[], None], *, asking: bool = False) -> None:
         self.calls += 1
         sent_ms = monotonic_ms()
-        at_ms = self._link.clock.at(sent_ms)
-        call = encode([entry[0] for entry in batch], not_after_ms=at_ms + CALL_TIMEOUT_MS, at_ms=at_ms)
+        clock = self._link.clock
+        at_ms, not_after_ms = clock.at(sent_ms), clock.at(deadline_ms)
+        call = encode([entry[0] for entry in part], not_after_ms=not_after_ms, at_ms=at_ms)
 
         def settle(reply: Any) -> None:
-            self._settle(batch, call, sent_ms, reply)
+            landed()
+            self._settle(part, call, sent_ms, deadline_ms, reply)
 
-        self._link.evaluate(call.keys, call.argument, settle, timeout_s=CALL_TIMEOUT_MS / 1_000)
+        timeout_s = (deadline_ms - sent_ms) / 1_000
+        self._link.evaluate(call.keys, call.argument, settle, timeout_s=timeout_s, asking=asking)
 
-    def _settle(self, batch: list[Entry], call: Call, sent_ms: int, reply: Any) -> None:
+    def _landed(self) -> None:
         self._in_flight -= 1
         if self._queued and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._flush)
+
+    def _settle(self, part: Part, call: Call, sent_ms: int, deadline_ms: int, reply: Any) -> None:
+        if isinstance(reply, Exception):
+            if self._redirect is None or not self._redirect(part, reply, deadline_ms):
+                self._fail(part, StoreFailed(str(reply)), sent_ms)
+            elif self._breaker.open:
+                self._breaker.succeeded()
+            return
         try:
-            if isinstance(reply, Exception):
-                raise StoreFailed(str(reply))  # noqa: TRY301 - both kinds of failure end below
             numbers = reply_decode(reply)
         except StoreFailed as failure:
-            self._fail(batch, failure, sent_ms)
+            self._fail(part, failure, sent_ms)
             return
         self._link.clock.observe(numbers[0], sent_ms=sent_ms, received_ms=monotonic_ms())
         if self._breaker.open:
             self._breaker.succeeded()
-        self._answer(batch, numbers, call.offsets)
+        self._answer(part, numbers, call.offsets)
 
-    def _answer(self, batch: list[Entry], numbers: Sequence[int], offsets: list[int]) -> None:
+    def _answer(self, part: Part, numbers: Sequence[int], offsets: list[int]) -> None:
         observe = self._fallback.observe
-        for (prepared, decided, _), offset in zip(batch, offsets, strict=True):
+        for (prepared, decided, _), offset in zip(part, offsets, strict=True):
             try:
                 decision = interpret(prepared, numbers, offset)
                 if type(decision) is Decision and type(prepared) is Prepared:
@@ -183,7 +236,7 @@ class Coalescer:
                 decision = self._fallback.decide(prepared, unix_ms())
             decided(decision)
 
-    def _fail(self, batch: list[Entry], failure: StoreFailed, sent_ms: int) -> None:
+    def _fail(self, part: Part, failure: StoreFailed, sent_ms: int) -> None:
         self.failures += 1
         now_ms = monotonic_ms()
         if isinstance(failure, CallLate):
@@ -191,13 +244,16 @@ class Coalescer:
         if not self._breaker.open:
             _log.warning("checks degrade: %s", failure)
         self._breaker.failed(now_ms)
-        if str(failure).startswith("LOADING"):
-            self._link.drop("Redis is reading its data in")
-        for prepared, decided, _ in batch:
-            self._degrade(prepared, decided)
+        if str(failure).startswith(_AWAY):
+            self._link.drop(str(failure))
+        self._degrade_part(part)
 
     def _degrade(self, prepared: Asked, decided: Decided) -> None:
         decided(self._fallback.decide(prepared, unix_ms()))
+
+    def _degrade_part(self, part: Part) -> None:
+        for prepared, decided, _ in part:
+            self._degrade(prepared, decided)
 
     def _degrade_everything(self) -> None:
         self._into_backlog(self._arrivals)

@@ -23,7 +23,7 @@ class HeldLink:
         self.clock.observe(monotonic_ms(), sent_ms=monotonic_ms(), received_ms=monotonic_ms())
         self.calls = []
 
-    def evaluate(self, keys, argument, callback, *, timeout_s):
+    def evaluate(self, keys, argument, callback, *, timeout_s, asking=False):
         self.calls.append((keys, callback))
 
     def drop(self, why):

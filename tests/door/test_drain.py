@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 
+from ratelimiter.engine import keys
 from tests.door.rig import Closed, Reader, check_bytes, rule, wait_until
 
 
@@ -114,7 +115,7 @@ def test_an_idle_connection_may_still_bring_its_last_request(start):
 
 def test_a_stopped_door_takes_its_heartbeat_along(start):
     house = start()
-    wait_until(lambda: house.valkey.client.hlen("doors") == 1)
+    wait_until(lambda: house.valkey.client.hlen(keys.DOORS) == 1)
     house.door.terminate()
     house.door.process.wait(timeout=10)
-    assert house.valkey.client.hlen("doors") == 0
+    assert house.valkey.client.hlen(keys.DOORS) == 0

@@ -107,7 +107,10 @@ def test_a_sweep_heals_a_redis_that_lost_everything(alice, bob, counters, publis
         rule_make(alice.tenant_id, name="mine")
         key = key_make(bob.tenant_id).key
     publishing.sweep(now=timezone.now())
-    before = {name: counters.get(name) for name in counters.keys("apikey:*") + counters.keys("snapshot:{*")}
+    before = {
+        name: counters.get(name)
+        for name in counters.keys("{published}:apikey:*") + counters.keys("{published}:snapshot:[0-9]*")
+    }
     counters.flushall()
     assert not Publisher(counters).keyring_is_complete()
     swept = publishing.sweep(now=timezone.now())
@@ -258,4 +261,4 @@ def test_a_key_that_is_revoked_while_it_is_published_does_not_come_back(alice, c
 
     monkeypatch.setattr(Publisher, "key_publish", revoke_meanwhile)
     publishing.key_publish(tenant_id=alice.tenant_id, key_id=made.id, now=timezone.now())
-    assert counters.keys("apikey:*") == []
+    assert counters.keys("{published}:apikey:*") == []
