@@ -9,13 +9,14 @@ import msgspec
 from msgspec import Meta
 
 from ratelimiter.environ import EnvironmentInvalid, environ_read
+from ratelimiter.store.address import address_parse, tls_context
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 class Env(msgspec.Struct, frozen=True):
     database_url: Annotated[str, Meta(description="postgresql://, the role that runs the application")]
-    counters_url: Annotated[str, Meta(description="redis:// of counters and snapshots")]
+    counters_url: Annotated[str, Meta(description="where counters and snapshots live; see docs/operating.md")]
     bus_url: Annotated[str, Meta(description="redis:// that keeps its data: broker (db 0) and cache (db 1)")]
     secret_key: Annotated[str, Meta(min_length=32, description="signs sessions and links")]
     key_peppers: Annotated[str, Meta(description="version:hex, comma-separated; the newest makes new key digests")]
@@ -68,6 +69,13 @@ class Env(msgspec.Struct, frozen=True):
 
     def application_role(self) -> str:
         return unquote(urlsplit(self.database_url).username or "")
+
+    def counters(self) -> str:
+        try:
+            tls_context(address_parse(self.counters_url).access)
+        except ValueError as error:
+            raise EnvironmentInvalid(f"COUNTERS_URL: {error}") from None
+        return self.counters_url
 
     def redis(self, database: int) -> str:
         """The bus's URL with another database number."""

@@ -4,18 +4,13 @@ from functools import cache
 
 from django.conf import settings
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-TIMEOUT_S = 0.5
+from ratelimiter.store.client import counters_client
+
+TIMEOUT_MS = 500
 
 
 @cache
 def counters() -> Redis:
     """Safe for several threads. Never tries twice: what must happen is done again by a task or by the sweep."""
-    return Redis.from_url(
-        settings.COUNTERS_URL,
-        socket_timeout=TIMEOUT_S,
-        socket_connect_timeout=TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-    )
+    return counters_client(settings.COUNTERS_URL, timeout_ms=TIMEOUT_MS)

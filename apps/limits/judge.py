@@ -22,8 +22,9 @@ from ratelimiter.events.spool import Spool
 from ratelimiter.snapshot.credentials import credential_choose, credential_key, permission_verify
 from ratelimiter.snapshot.keyring import Pepper
 from ratelimiter.snapshot.model import Identity, Scope
+from ratelimiter.store.client import counters_client
 from ratelimiter.store.live import LiveCounts
-from ratelimiter.store.sync import SyncStore, counters_client
+from ratelimiter.store.sync import CALL_TIMEOUT_MS, SyncStore
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +90,7 @@ class Judge:
 @cache
 def judge() -> Judge:
     boot = token_hex(8)
-    redis = counters_client(settings.COUNTERS_URL)
+    redis = counters_client(settings.COUNTERS_URL, timeout_ms=CALL_TIMEOUT_MS)
     peppers = [Pepper(version, bytes.fromhex(secret)) for version, secret in settings.KEY_PEPPERS]
     return Judge(
         redis=redis,

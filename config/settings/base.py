@@ -90,7 +90,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CELL_CAPACITY = 1_000  # tenants in a cell
 
 # Redis
-COUNTERS_URL = env.counters_url
+COUNTERS_URL = env.counters()
 KEY_PEPPERS = env.peppers()
 DOOR_WORKERS = env.door_workers
 SPOOL_DIR = env.spool_dir
