@@ -24,10 +24,10 @@ test-fast: ## the tests that take no browser and no patience
 	@$(PYTHON) config/bootstrap.py test
 	@$(BIN)/python -m pytest -m "not slow and not browser"
 
-test-long: ## property tests with 10 000 examples each, proofs with a million rounds
+test-long: ## property tests with 10 000 examples each, proofs with a million rounds, a minute of forgotten scripts
 	@$(PYTHON) config/bootstrap.py test
-	@HYPOTHESIS_EXAMPLES=10000 PROOF_ROUNDS=1000000 $(BIN)/python -m pytest tests/engine tests/proofs \
-	  tests/door/test_exactness.py tests/door/test_linearizability.py
+	@HYPOTHESIS_EXAMPLES=10000 PROOF_ROUNDS=1000000 FLUSH_S=60 $(BIN)/python -m pytest tests/engine tests/proofs \
+	  tests/door/test_exactness.py tests/door/test_linearizability.py tests/topologies/test_standalone.py
 
 # mypy's Django plugin reads the settings; nothing is connected to.
 lint: export DATABASE_URL = postgresql://nobody@127.0.0.1/nothing
