@@ -11,7 +11,7 @@ import msgspec
 from ratelimiter.engine import keys
 from ratelimiter.engine.applied import Applied, Standing
 from ratelimiter.engine.decision import Check
-from ratelimiter.engine.errors import CallLate
+from ratelimiter.engine.errors import CallLate, StoreFailed
 from ratelimiter.engine.matching import RuleSet
 from ratelimiter.engine.quota import QuotaKey
 from ratelimiter.engine.records import REPLAY_LIFE_MS, GiveBack, Idempotency, Recording, recording_of
@@ -146,8 +146,11 @@ def encode(batch: Sequence[Entry], *, not_after_ms: int = 0, at_ms: int = 0) -> 
 
 
 def reply_decode(raw: bytes) -> list[Any]:
-    """The script's reply, the store's time first. Raises CallLate when nothing was counted."""
-    numbers = _decoder.decode(raw)
+    """The reply, the store's time first. Raises CallLate when nothing was counted, StoreFailed when it is nonsense."""
+    try:
+        numbers = _decoder.decode(raw)
+    except (msgspec.MsgspecError, TypeError) as error:
+        raise StoreFailed(f"the store's reply cannot be read: {error}") from None
     if len(numbers) == 1:
         raise CallLate(numbers[0])
     return numbers

@@ -196,7 +196,7 @@ class Coalescer:
 
         def settle(reply: Any) -> None:
             landed()
-            self._settle(part, call, sent_ms, deadline_ms, reply)
+            self._settle(part, call, sent_ms, deadline_ms, reply, asking=asking)
 
         timeout_s = (deadline_ms - sent_ms) / 1_000
         self._link.evaluate(call.keys, call.argument, settle, timeout_s=timeout_s, asking=asking)
@@ -207,17 +207,25 @@ class Coalescer:
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
-    def _settle(self, part: Part, call: Call, sent_ms: int, deadline_ms: int, reply: Any) -> None:
+    def _settle(self, part: Part, call: Call, sent_ms: int, deadline_ms: int, reply: Any, *, asking: bool) -> None:
         if isinstance(reply, Exception):
             if self._redirect is None or not self._redirect(part, reply, deadline_ms):
-                self._fail(part, StoreFailed(str(reply)), sent_ms)
+                self._fail(part, StoreFailed(str(reply)))
             elif self._breaker.open:
                 self._breaker.succeeded()
             return
         try:
             numbers = reply_decode(reply)
+        except CallLate as late:
+            now_ms = monotonic_ms()
+            self._link.clock.observe(late.store_ms, sent_ms=sent_ms, received_ms=now_ms)
+            if now_ms < deadline_ms:  # it was not late: the store's clock was set, which we know now; nothing has run
+                self.send_on(part, deadline_ms, asking=asking)
+            else:
+                self._fail(part, late)
+            return
         except StoreFailed as failure:
-            self._fail(part, failure, sent_ms)
+            self._fail(part, failure)
             return
         self._link.clock.observe(numbers[0], sent_ms=sent_ms, received_ms=monotonic_ms())
         if self._breaker.open:
@@ -236,11 +244,9 @@ class Coalescer:
                 decision = self._fallback.decide(prepared, unix_ms())
             decided(decision)
 
-    def _fail(self, part: Part, failure: StoreFailed, sent_ms: int) -> None:
+    def _fail(self, part: Part, failure: StoreFailed) -> None:
         self.failures += 1
         now_ms = monotonic_ms()
-        if isinstance(failure, CallLate):
-            self._link.clock.observe(failure.store_ms, sent_ms=sent_ms, received_ms=now_ms)
         if not self._breaker.open:
             _log.warning("checks degrade: %s", failure)
         self._breaker.failed(now_ms)

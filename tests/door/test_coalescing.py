@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from ratelimiter.engine.clock import StoreClock, monotonic_ms
@@ -184,3 +185,44 @@ def test_many_connections_at_once_share_calls(house):
             connection.close()
     wait_until(lambda: house.door.check(key, mode="peek").json["remaining"] == 100_000 - 1 - 1_024 - 1)
     assert calls() - before < 300
+
+
+def test_a_clock_that_was_set_costs_a_second_call_and_no_check(flown):
+    """The store says “too late” well within the call's time: nothing has run, so it may be asked again."""
+
+    async def scenario(coalescer, link):
+        decisions = []
+        coalescer.submit(checks_of(1, 1)[0], decisions.append)
+        await asyncio.sleep(0)
+        store_ms = monotonic_ms() + 3_600_000
+        link.calls[0][1](msgspec.msgpack.encode([store_ms]))
+        assert len(link.calls) == 2
+        assert abs(link.clock.at(monotonic_ms()) - store_ms) < 1_000
+        link.calls[1][1](msgspec.msgpack.encode([store_ms, 1, 0, 9, 60_000, 0]))
+        assert [(decision.degraded, decision.at_ms) for decision in decisions] == [(False, store_ms)]
+        assert coalescer.is_idle
+
+    flown(scenario)
+
+
+def test_a_call_that_was_late_indeed_is_not_repeated(flown):
+    async def scenario(coalescer, link):
+        decisions = []
+        coalescer.submit(checks_of(1, 1)[0], decisions.append)
+        await asyncio.sleep(0.06)
+        link.calls[0][1](msgspec.msgpack.encode([monotonic_ms()]))
+        assert len(link.calls) == 1
+        assert [decision.degraded for decision in decisions] == [True]
+
+    flown(scenario)
+
+
+def test_a_reply_that_makes_no_sense_degrades(flown):
+    async def scenario(coalescer, link):
+        decisions = []
+        coalescer.submit(checks_of(1, 1)[0], decisions.append)
+        await asyncio.sleep(0)
+        link.calls[0][1](b"\xc1")
+        assert [decision.degraded for decision in decisions] == [True]
+
+    flown(scenario)
