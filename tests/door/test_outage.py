@@ -166,8 +166,8 @@ def test_a_redis_that_refuses_to_write_degrades_and_recovers(start):
 def test_a_door_that_starts_without_redis_serves_503_until_it_comes(start):
     house = start()
     key = house.keyring.key(house.keyring.tenant(rule()))
-    house.door.stop()
     house.settle()
+    house.door.stop()
     house.valkey.kill()
     from tests.door.rig import DoorProcess
 
