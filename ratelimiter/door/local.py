@@ -28,7 +28,7 @@ class LocalDecisions:
         if prepared.extras is not None or prepared.check.mode != "consume":
             self._submit(prepared, decided)
             return
-        if len(self.denials):
+        if self.denials.held:
             denied = self.denials.decide(prepared, started_ns)
             if denied is not None:
                 decided(denied)

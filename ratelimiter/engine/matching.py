@@ -221,7 +221,9 @@ class RuleSet:
     def select(self, check: Check, *, live: bool, now_ms: int) -> Selection:
         """Raises NotFound for an unknown namespace, InvalidRequest for an unknown rule name or a limit not allowed."""
         shard = -1 if self._sharding is None else self._shard(check, self._sharding.shards)
-        candidates = self.candidates(check)
+        candidates = self._by_namespace.get(check.namespace)
+        if candidates is None or check.rules is not None:
+            candidates = self.candidates(check)
         gate = self._gate(check) if self._gates else None
         if gate is not None:
             standing = Standing.BLOCKED if gate.rule.action is Action.DENY else Standing.UNLIMITED

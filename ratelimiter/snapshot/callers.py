@@ -32,9 +32,9 @@ _log = logging.getLogger("ratelimiter.snapshot")
 
 
 class Caller:
-    """A resolved key. Once `alive` is False it must be resolved again."""
+    """A resolved key. Once `alive` is False it must be resolved again. `is_plain`: it may check, and never expires."""
 
-    __slots__ = ("alive", "digest", "expires_at_ms", "identity", "live", "may_check", "stale", "state")
+    __slots__ = ("alive", "digest", "expires_at_ms", "identity", "is_plain", "live", "may_check", "stale", "state")
 
     def __init__(self, digest: str, identity: Identity, state: TenantState) -> None:
         self.digest = digest
@@ -47,6 +47,7 @@ class Caller:
         self.live = identity.live
         self.expires_at_ms = identity.expires_at_ms
         self.may_check = Scope.CHECK in identity.scopes
+        self.is_plain = self.may_check and not self.expires_at_ms
         self.stale = False
 
 

@@ -33,15 +33,12 @@ class Denials:
     """For one thread. To be cleared now and then; what is held for too long is not answered either."""
 
     def __init__(self) -> None:
-        self._held: dict[_Key, _Held] = {}
+        self.held: dict[_Key, _Held] = {}  # to be asked whether there is any before `decide` is
         self.answered = 0
-
-    def __len__(self) -> int:
-        return len(self._held)
 
     def decide(self, prepared: Prepared, now_ns: int) -> Decision | None:
         """The denial that the store would repeat. Only for checks that consume and have no extras."""
-        held = self._held.get(_key(prepared.rules, prepared.check.cost))
+        held = self.held.get(_key(prepared.rules, prepared.check.cost))
         if held is None or now_ns >= held.until_ns:
             return None
         self.answered += 1
@@ -52,12 +49,12 @@ class Denials:
         if decision.reason is not Reason.LIMIT_EXCEEDED or not all(one.repeats_denials for one in decision.applied):
             return
         wait_ms = decision.retry_after_ms
-        if wait_ms and decision.remaining == 0 and len(self._held) < MAX_HELD:
+        if wait_ms and decision.remaining == 0 and len(self.held) < MAX_HELD:
             until_ns = started_ns + min(HOLD_MS, wait_ms) * 1_000_000
-            self._held[_key(decision.applied, cost)] = _Held(decision, started_ns, until_ns)
+            self.held[_key(decision.applied, cost)] = _Held(decision, started_ns, until_ns)
 
     def clear(self) -> None:
-        self._held.clear()
+        self.held.clear()
 
 
 def _key(applied: Sequence[Applied], cost: int) -> _Key:

@@ -52,7 +52,10 @@ def check_decode(body: bytes) -> Check:
     """Raises InvalidRequest with a pointer to the field, TooLarge past 16 KiB."""
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes")
-    check = _decode(_check_decoder, body)
+    try:
+        check = _check_decoder.decode(body)
+    except (ValueError, RecursionError):
+        check = _decode(_check_decoder, body)  # says what is wrong
     _limits_verify(check)
     return check
 
