@@ -39,8 +39,8 @@ def test_any_worker_answers_for_all_of_them(start):
 def test_degraded_answers_are_counted(start):
     house = start()
     key = house.keyring.key(house.keyring.tenant(rule()))
-    house.door.check(key)
     house.settle()
+    house.door.check(key)
     house.valkey.kill()
     found = [house.door.check(key).json["degraded"] for _ in range(20)]
     wait_until(lambda: metric(house.door, "ratelimiter_door_checks_degraded_total") == sum(found) == 20, within_s=5)

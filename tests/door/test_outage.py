@@ -87,9 +87,9 @@ def test_while_redis_is_away_every_answer_follows_its_policy_within_100_ms(start
 def test_the_local_fallback_goes_on_where_the_store_stood_and_then_refuses(start):
     house = start()
     key = house.keyring.key(house.keyring.tenant(rule(limit=50, window_ms=WIDE_MS)))
+    house.settle()
     for _ in range(30):
         assert house.door.check(key).status == 200
-    house.settle()
     house.valkey.kill()
     found = [house.door.check(key) for _ in range(40)]
     assert all(answer.json["degraded"] for answer in found)
@@ -99,8 +99,8 @@ def test_the_local_fallback_goes_on_where_the_store_stood_and_then_refuses(start
 def test_a_refusal_by_policy_says_when_to_come_back(start):
     house = start()
     key = house.keyring.key(house.keyring.tenant(rule(on_failure=FailurePolicy.CLOSED)))
-    assert house.door.check(key).status == 200
     house.settle()
+    assert house.door.check(key).status == 200
     house.valkey.kill()
     wait_until(lambda: house.door.check(key).status == 429)
     answer = house.door.check(key)
@@ -110,8 +110,8 @@ def test_a_refusal_by_policy_says_when_to_come_back(start):
 def test_after_redis_returns_empty_counting_is_exact_again(start):
     house = start()
     key = house.keyring.key(house.keyring.tenant(rule(limit=100, window_ms=WIDE_MS)))
-    assert house.door.check(key).status == 200
     house.settle()
+    assert house.door.check(key).status == 200
     house.valkey.kill()
     assert house.door.check(key).json["degraded"] is True
     house.valkey.start()
@@ -124,8 +124,8 @@ def test_after_redis_returns_empty_counting_is_exact_again(start):
 def test_a_redis_that_hung_counts_nothing_of_what_was_answered_without_it(start):
     house = start()
     key = house.keyring.key(house.keyring.tenant(rule(limit=1_000, window_ms=WIDE_MS)))
-    assert house.door.check(key).json["remaining"] == 999
     house.settle()
+    assert house.door.check(key).json["remaining"] == 999
     house.valkey.freeze()
     answers = []
 

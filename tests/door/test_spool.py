@@ -159,8 +159,8 @@ def test_every_kind_of_check_leaves_its_event_and_nothing_else_does(start):
 def test_degraded_answers_leave_events_that_say_so(start):
     house = start()
     key = house.keyring.key(house.keyring.tenant(rule()))
-    house.door.check(key)
     house.settle()
+    house.door.check(key)
     house.valkey.kill()
     wait_until(lambda: house.door.check(key).json["degraded"])
     events = [event for _, group in spool_read(house.door.spool) for event in group.events]
