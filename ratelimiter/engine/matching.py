@@ -202,7 +202,7 @@ class RuleSet:
         self._inline: dict[tuple[str, InlineLimit], CompiledRule] = {}
         self._by_namespace: dict[str, list[CompiledRule]] = {"default": [], **{name: [] for name in namespaces}}
         self._gates: dict[str, list[CompiledRule]] = {}
-        self._quotas: dict[int, QuotaKey] = {}
+        self._quotas: dict[tuple[int, bool], QuotaKey] = {}
         self.has_exceptions = False  # overrides or gates: some rules may ask no counter
         self.holds_slots = False
         self.has_penalties = False
@@ -251,14 +251,17 @@ class RuleSet:
         """Deny before allow."""
         return self._gates.get(check.namespace, ())
 
-    def quota_key(self, shard: int) -> QuotaKey:
-        """A shard has its share of the cap. Only with a quota."""
-        assert self.quota is not None
-        held = self._quotas.get(shard)
+    def quota_key(self, shard: int, now_ms: int) -> QuotaKey:
+        """Of the period at `now_ms` (Unix ms); a shard has its share of the cap. Only with a quota."""
+        quota = self.quota
+        assert quota is not None
+        is_over = 0 < quota.ends_at_ms <= now_ms
+        held = self._quotas.get((shard, is_over))
         if held is None:
-            key = keys.quota(keys.tenant_tag(self.tenant, shard), self.quota.period).encode()
+            period = quota.next_period if is_over else quota.period
+            key = keys.quota(keys.tenant_tag(self.tenant, shard), period).encode()
             shares = 1 if self._sharding is None else self._sharding.shards
-            held = self._quotas[shard] = QuotaKey(key, self.quota.cap and max(1, self.quota.cap // shares))
+            held = self._quotas[shard, is_over] = QuotaKey(key, quota.cap and max(1, quota.cap // shares))
         return held
 
     def _characterise(self, rule: Rule, *, is_overridden: bool) -> None:

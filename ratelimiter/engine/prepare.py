@@ -105,7 +105,7 @@ def prepare(
         )  # fmt: skip
     quota = None
     if live and not is_peek and rule_set.quota is not None and not is_blocked:
-        quota = rule_set.quota_key(shard)
+        quota = rule_set.quota_key(shard, now_ms)
     extras = None
     if recording is not None or shard >= 0 or rules is not applied or rule_set.has_penalties:
         has_penalty = any(rule.penalty_key for rule in rules)

@@ -224,6 +224,17 @@ class TestQuota:
         for _ in range(5):
             assert run(store, self.checks(Quota("p3", 0))).allowed
 
+    def test_the_next_period_begins_by_itself(self, store):
+        rule_set = RuleSet(1, [], quota=Quota("p1", 1, ends_at_ms=NOW_MS + 5, next_period="p2"))
+
+        def check(now_ms):
+            return run(store, prepare(rule_set, Check(), live=True, now_ms=now_ms, check_id="chk_0a"), now_ms=now_ms)
+
+        assert check(NOW_MS).allowed
+        assert isinstance(check(NOW_MS + 4), QuotaExhausted)
+        assert check(NOW_MS + 5).allowed
+        assert store.client.exists("quota:{1}:p2")
+
     def test_a_replay_is_counted_once(self, store):
         rule_set = RuleSet(1, [rule(1)], quota=Quota("p1", 2))
         for _ in range(4):
