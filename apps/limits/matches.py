@@ -7,17 +7,19 @@ are left out.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from typing import Any
 
+from ratelimiter.engine.addresses import address_parse
 from ratelimiter.engine.conditions import route_pattern
 from ratelimiter.engine.wire.decode import MAX_ATTRIBUTE_NAME_BYTES, MAX_ATTRIBUTES, MAX_DIMENSION_BYTES
 
 MAX_ALTERNATIVES = 100
+MAX_LISTED = 1_000  # of a rule that allows or denies: its conditions are the list
 
 _PLURALS = {"route": "routes", "ip": "ips", "user": "users"}
 _PARTS = (*_PLURALS.values(), "attributes")
-_MAPPED_PREFIX = 96  # IPv4 addresses mapped into IPv6 lie in ::ffff:0:0/96
+_MAPPED_PREFIX = 96  # of the two networks in which IPv6 holds IPv4 addresses: mapped, and NAT64
 
 
 class MatchInvalid(ValueError):
@@ -28,8 +30,8 @@ class MatchInvalid(ValueError):
         self.fields = dict(fields)
 
 
-def match_normalise(written: Any) -> dict[str, Any]:
-    """Raises MatchInvalid with every part at fault."""
+def match_normalise(written: Any, *, most: int = MAX_ALTERNATIVES) -> dict[str, Any]:
+    """`most` alternatives a condition. Raises MatchInvalid with every part at fault."""
     fields: dict[str, str] = {}
     stored: dict[str, Any] = {}
     if not isinstance(written, Mapping):
@@ -43,7 +45,8 @@ def match_normalise(written: Any) -> dict[str, Any]:
             fields[field] = f"Write either {name} or its plural, not both."
         else:
             try:
-                stored[part] = _attributes(value) if part == "attributes" else _texts(value, _CLEANERS[part])
+                cleaned = _attributes(value, most) if part == "attributes" else _texts(value, _CLEANERS[part], most)
+                stored[part] = cleaned
             except ValueError as error:
                 fields[field] = str(error)
     if fields:
@@ -51,13 +54,13 @@ def match_normalise(written: Any) -> dict[str, Any]:
     return {part: stored[part] for part in _PARTS if stored.get(part)}
 
 
-def _texts(value: Any, clean: Callable[[str], str]) -> list[str]:
+def _texts(value: Any, clean: Callable[[str], str], most: int) -> list[str]:
     """One string or a list of them, cleaned, each once, in order."""
     given = [value] if isinstance(value, str) else value
     if not isinstance(given, list | tuple):
         raise ValueError("Must be a string or a list of strings.")  # noqa: TRY004 - reported to the person who wrote it
-    if len(given) > MAX_ALTERNATIVES:
-        raise ValueError(f"At most {MAX_ALTERNATIVES} alternatives.")
+    if len(given) > most:
+        raise ValueError(f"At most {most:,} alternatives.")
     return list(dict.fromkeys(clean(_text(item)) for item in given))
 
 
@@ -80,56 +83,59 @@ def _route(pattern: str) -> str:
     return pattern
 
 
-def _network(text: str) -> str:
-    """The network as Python spells it; host bits are dropped, mapped IPv4 networks unwrapped as addresses are."""
+def network_normalise(text: str) -> str:
+    """The network as Python spells it; host bits are dropped, IPv4 inside IPv6 is unwrapped as in addresses.
+
+    Raises ValueError with a sentence.
+    """
     try:
-        network = ip_network(text, strict=False)
+        network = ip_network("" if "%" in text else text, strict=False)  # a zone means something on one machine only
     except ValueError:
         raise ValueError(f"“{text}” is no IP address or CIDR block such as 203.0.113.0/24.") from None
     if isinstance(network, IPv6Network) and network.prefixlen >= _MAPPED_PREFIX:
-        mapped = network.network_address.ipv4_mapped
-        if mapped is not None:
-            return str(IPv4Network((mapped, network.prefixlen - _MAPPED_PREFIX)))
+        inner = address_parse(str(network.network_address))
+        if isinstance(inner, IPv4Address):
+            return str(IPv4Network((inner, network.prefixlen - _MAPPED_PREFIX)))
     return str(network)
 
 
-def _attributes(value: Any) -> dict[str, dict[str, Any]]:
+def _attributes(value: Any, most: int) -> dict[str, dict[str, Any]]:
     if not isinstance(value, Mapping):
         raise ValueError("Must be a mapping of attribute names to conditions.")  # noqa: TRY004
     if len(value) > MAX_ATTRIBUTES:
         raise ValueError(f"At most {MAX_ATTRIBUTES} attributes.")
-    return dict(_attribute_conditions(value))
+    return dict(_attribute_conditions(value, most))
 
 
-def _attribute_conditions(value: Mapping[Any, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _attribute_conditions(value: Mapping[Any, Any], most: int) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, condition in value.items():
         try:
-            yield _text(name, MAX_ATTRIBUTE_NAME_BYTES), _condition(condition)
+            yield _text(name, MAX_ATTRIBUTE_NAME_BYTES), _condition(condition, most)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
 
 
-def _condition(value: Any) -> dict[str, Any]:
+def _condition(value: Any, most: int) -> dict[str, Any]:
     """{"equals": …}, {"in": […]} or {"prefix": …}."""
     if isinstance(value, str):
         return {"equals": _text(value)}
     if isinstance(value, list | tuple):
-        return {"in": _some(value)}
+        return {"in": _some(value, most)}
     if not isinstance(value, Mapping) or len(value) != 1:
         raise ValueError("Must be a string, a list, or one of equals, in and prefix.")
     ((operator, operand),) = value.items()
     if operator == "in":
-        return {"in": _some(operand)}
+        return {"in": _some(operand, most)}
     if operator in ("equals", "prefix"):
         return {operator: _text(operand)}
     raise ValueError(f"“{operator}” is not a comparison; there are equals, in and prefix.")
 
 
-def _some(value: Any) -> list[str]:
-    found = _texts(value, str)
+def _some(value: Any, most: int) -> list[str]:
+    found = _texts(value, str, most)
     if not found:
         raise ValueError("The list is empty, so nothing would match.")
     return found
 
 
-_CLEANERS: dict[str, Callable[[str], str]] = {"routes": _route, "ips": _network, "users": str}
+_CLEANERS: dict[str, Callable[[str], str]] = {"routes": _route, "ips": network_normalise, "users": str}

@@ -1,16 +1,18 @@
 """Reading rules inside their tenant's scope, and the live numbers that doors write. What leaves this room is frozen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import structlog
+from django.db.models import Count
 from redis import RedisError
 
 from apps.core.counters import counters
 from apps.core.errors import NotFound
-from apps.limits.models import Rule
+from apps.limits.models import Override, Rule, Sharding
+from apps.limits.shares import ShardingInfo
 from apps.tenants.selectors import tenant_get
 from ratelimiter.engine import keys
 from ratelimiter.engine.clock import unix_ms
@@ -41,12 +43,42 @@ class RuleInfo:
     priority: int
     enabled: bool
     ipv6_prefix: int
+    action: str
+    calendar_unit: str
+    calendar_zone: str
+    calendar_anchor: int
+    escalation_breaches: int
+    escalation_within_ms: int
+    escalation_block_ms: int
+    lease: int
     created_at: datetime
     updated_at: datetime
 
     @property
     def is_shadow(self) -> bool:
         return self.mode == "shadow"
+
+    @property
+    def is_gate(self) -> bool:
+        """It allows or denies and counts nothing."""
+        return self.action != "limit"
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideInfo:
+    """See apps.limits.overrides.OverrideSpec for the meaning of the fields."""
+
+    id: int
+    rule_id: int
+    values: tuple[str, ...]
+    limit: int | None
+    burst: int
+    expires_at: datetime | None
+    note: str
+    created_at: datetime
+
+    def is_over(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +109,49 @@ def rule_get(*, tenant_id: int, rule_id: int) -> RuleInfo:
 
 
 def rule_info(row: Rule) -> RuleInfo:
-    return RuleInfo(
-        row.id, row.name, row.namespace, row.type, row.match, tuple(row.key), row.algorithm, row.limit, row.window_ms,
-        row.burst, row.mode, row.on_failure, row.priority, row.enabled, row.ipv6_prefix, row.created_at,
-        row.updated_at,
-    )  # fmt: skip
+    values = {field.name: getattr(row, field.name) for field in fields(RuleInfo)}
+    return RuleInfo(**values | {"key": tuple(row.key)})
+
+
+def overrides_of(*, tenant_id: int, rule_id: int) -> list[OverrideInfo]:
+    """In the order of their values, the ones that are over too."""
+    rows = Override.objects.filter(tenant_id=tenant_id, rule_id=rule_id).order_by("values")
+    return [override_info(row) for row in rows]
+
+
+def override_get(*, tenant_id: int, rule_id: int, override_id: int) -> OverrideInfo:
+    """Raises NotFound, also for another rule's."""
+    row = Override.objects.filter(tenant_id=tenant_id, rule_id=rule_id, id=override_id).first()
+    if row is None:
+        raise NotFound(f"there is no override {override_id}")
+    return override_info(row)
+
+
+def overrides_in_force(*, tenant_id: int, now: datetime) -> dict[int, list[OverrideInfo]]:
+    """By rule, in the order of their ids."""
+    rows = Override.objects.filter(tenant_id=tenant_id).exclude(expires_at__lte=now).order_by("id")
+    held: dict[int, list[OverrideInfo]] = {}
+    for row in rows:
+        held.setdefault(row.rule_id, []).append(override_info(row))
+    return held
+
+
+def override_counts(tenant_id: int) -> dict[int, int]:
+    """How many each rule has, the ones that are over too; rules without are left out."""
+    rows = Override.objects.filter(tenant_id=tenant_id).values_list("rule_id").annotate(Count("id")).order_by()
+    return dict(rows)
+
+
+def override_info(row: Override) -> OverrideInfo:
+    return OverrideInfo(
+        row.id, row.rule_id, tuple(row.values), row.limit, row.burst, row.expires_at, row.note, row.created_at
+    )
+
+
+def sharding_of(tenant_id: int) -> ShardingInfo | None:
+    """None for a tenant on one slot."""
+    row = Sharding.objects.filter(tenant_id=tenant_id, shards__gt=1).first()
+    return None if row is None else ShardingInfo(row.shards, row.dimension)
 
 
 def live_doors(tenant_id: int) -> LiveDoors:

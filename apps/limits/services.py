@@ -1,10 +1,10 @@
-"""Changing rules, inside their tenant's scope.
+"""Changing rules and their overrides, inside their tenant's scope.
 
 Every change raises the tenant's revision in the same transaction, first of all: the row stays locked until the commit,
 so two changes of one tenant happen one after the other and the count of rules holds. Doors learn of it after that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,8 +12,26 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from apps.core.errors import Conflict, Invalid, NotFound
-from apps.limits.models import Rule
-from apps.limits.selectors import RuleInfo, rule_get, rule_info
+from apps.limits.models import Override, Rule, Sharding
+from apps.limits.override_services import (
+    ListInvalid,
+    overrides_keep,
+    overrides_room_require,
+    overrides_verify,
+    overrides_write,
+    specs_of,
+)
+from apps.limits.overrides import OverrideSpec
+from apps.limits.selectors import (
+    RuleInfo,
+    override_info,
+    overrides_of,
+    rule_get,
+    rule_info,
+    rules_of,
+    sharding_of,
+)
+from apps.limits.shares import ShardingInfo, least_limit
 from apps.limits.specs import RuleSpec, spec_verify
 from apps.plans.selectors import PlanForbids, entitlements_of, rule_type_require
 from apps.tenants.services import revision_bump
@@ -33,12 +51,8 @@ class Applied:
     unchanged: tuple[str, ...]
 
 
-class RulesInvalid(Invalid):
-    """`problems` holds (position in the list, field, sentence)."""
-
-    def __init__(self, problems: Sequence[tuple[int, str, str]]) -> None:
-        super().__init__("The rules are not valid.")
-        self.problems = tuple(problems)
+class RulesInvalid(ListInvalid):
+    """A field of an override is `overrides.<position>.<field>`."""
 
 
 def rule_create(*, tenant_id: int, spec: RuleSpec) -> RuleInfo:
@@ -46,6 +60,7 @@ def rule_create(*, tenant_id: int, spec: RuleSpec) -> RuleInfo:
     verified = _verify(tenant_id, spec)
     revision_bump(tenant_id=tenant_id)
     _name_require_free(tenant_id, verified)
+    _share_require(verified, sharding_of(tenant_id))
     _room_require(tenant_id, adding=1)
     return rule_info(Rule.objects.create(tenant_id=tenant_id, **asdict(verified)))
 
@@ -53,12 +68,14 @@ def rule_create(*, tenant_id: int, spec: RuleSpec) -> RuleInfo:
 def rule_update(*, tenant_id: int, rule_id: int, spec: RuleSpec) -> RuleInfo:
     """Changing algorithm, window or key starts new counters; changing the limit keeps them.
 
-    Raises NotFound, Invalid, PlanForbids.
+    Raises NotFound, Invalid (also where the rule's overrides would mean nothing any more), PlanForbids.
     """
     verified = _verify(tenant_id, spec)
-    rule_get(tenant_id=tenant_id, rule_id=rule_id)
     revision_bump(tenant_id=tenant_id)
+    held = rule_get(tenant_id=tenant_id, rule_id=rule_id)
     _name_require_free(tenant_id, verified, except_id=rule_id)
+    _share_require(verified, sharding_of(tenant_id))
+    overrides_keep(held, verified, overrides_of(tenant_id=tenant_id, rule_id=rule_id))
     return _write(tenant_id, rule_id, asdict(verified))
 
 
@@ -66,6 +83,9 @@ def rule_mode_set(*, tenant_id: int, rule_id: int, mode: str) -> RuleInfo:
     """Raises NotFound, Invalid."""
     if mode not in ("enforce", "shadow"):
         raise Invalid("The mode is not valid.", fields={"mode": "Must be enforce or shadow."})
+    if mode == "shadow" and rule_get(tenant_id=tenant_id, rule_id=rule_id).is_gate:
+        text = "A rule that allows or denies cannot be in shadow; switch it off instead."
+        raise Invalid(text, fields={"mode": text})
     return _set(tenant_id, rule_id, mode=mode)
 
 
@@ -83,23 +103,32 @@ def rule_delete(*, tenant_id: int, rule_id: int) -> None:
     Rule.objects.filter(tenant_id=tenant_id, id=rule_id).delete()
 
 
-def rules_apply(*, tenant_id: int, specs: Sequence[RuleSpec], prune: bool) -> Applied:
+def rules_apply(
+    *,
+    tenant_id: int,
+    specs: Sequence[RuleSpec],
+    prune: bool,
+    overrides: Mapping[int, Sequence[OverrideSpec]] | None = None,
+) -> Applied:
     """Makes the tenant's rules as the list says, by namespace and name; `prune` deletes the ones it does not name.
 
-    All or nothing, and without a new revision when there is nothing to do. Raises RulesInvalid, TooManyRules.
+    `overrides`, by position in the list, are all that a rule shall have; the other rules keep theirs.
+    All or nothing, and without a new revision when there is nothing to do.
+    Raises RulesInvalid, TooManyRules, TooManyOverrides.
     """
-    wanted = _verify_all(tenant_id, specs)
+    wanted = _verify_all(tenant_id, specs, overrides or {})
     if not _differs(_held(tenant_id), wanted, prune=prune):
-        return Applied((), (), (), tuple(_label(spec) for spec in wanted.values()))
+        return Applied((), (), (), tuple(_label(want.spec) for want in wanted.values()))
     revision_bump(tenant_id=tenant_id)
     held = _held(tenant_id)
-    surplus = [row for identity, row in held.items() if identity not in wanted] if prune else []
+    surplus = [one.row for identity, one in held.items() if identity not in wanted] if prune else []
     for row in surplus:
         row.delete()
     done: dict[str, list[str]] = {"created": [], "updated": [], "unchanged": []}
-    for identity, spec in wanted.items():
-        done[_put(tenant_id, held.get(identity), spec)].append(_label(spec))
+    for identity, want in wanted.items():
+        done[_put(tenant_id, held.get(identity), want)].append(_label(want.spec))
     _room_require(tenant_id, adding=0)
+    overrides_room_require(tenant_id, _overridden(tenant_id, wanted))
     return Applied(
         created=tuple(done["created"]),
         updated=tuple(done["updated"]),
@@ -108,13 +137,56 @@ def rules_apply(*, tenant_id: int, specs: Sequence[RuleSpec], prune: bool) -> Ap
     )
 
 
-def _put(tenant_id: int, held: Rule | None, spec: RuleSpec) -> str:
+def sharding_set(*, tenant_id: int, shards: int, dimension: str) -> None:
+    """Spreads the tenant over so many slots; 1 takes it back to one. Starts new counters for all rules.
+
+    Raises Invalid, naming the rules whose limit is too small to be shared.
+    """
+    sharding = ShardingInfo(shards, dimension)
+    revision_bump(tenant_id=tenant_id)
+    small = [
+        _label(rule) for rule in rules_of(tenant_id) if 0 < _least_of(tenant_id, rule) < least_limit(rule, sharding)
+    ]
+    if small:
+        least = least_limit(RuleSpec(name=""), sharding)
+        text = f"With {shards} shards a limit that is shared must be at least {least:,}: {', '.join(small)}."
+        raise Invalid(text, fields={"shards": text})
+    Sharding.objects.update_or_create(tenant_id=tenant_id, defaults={"shards": shards, "dimension": dimension})
+
+
+def _least_of(tenant_id: int, rule: RuleInfo) -> int:
+    """The least limit of the rule and its overrides that counts; those that block or do not count are no limits."""
+    own = [held.limit for held in overrides_of(tenant_id=tenant_id, rule_id=rule.id) if held.limit]
+    return min([rule.limit, *own])
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """`overrides` None leaves the rule's as they are."""
+
+    spec: RuleSpec
+    overrides: dict[tuple[str, ...], OverrideSpec] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    row: Rule
+    overrides: dict[tuple[str, ...], OverrideSpec]
+
+
+def _put(tenant_id: int, held: _Held | None, want: _Wanted) -> str:
+    values = asdict(want.spec)
     if held is None:
-        Rule.objects.create(tenant_id=tenant_id, **asdict(spec))
+        row = Rule.objects.create(tenant_id=tenant_id, **values)
+        overrides_write(tenant_id, row.id, list((want.overrides or {}).values()))
         return "created"
-    if _same(held, spec):
+    if _same(held, want):
         return "unchanged"
-    _write(tenant_id, held.id, asdict(spec))
+    if want.overrides is not None:
+        changed = [spec for pattern, spec in want.overrides.items() if held.overrides.get(pattern) != spec]
+        surplus = [pattern for pattern in held.overrides if pattern not in want.overrides]
+        overrides_write(tenant_id, held.row.id, changed, surplus)
+    _write(tenant_id, held.row.id, values)
     return "updated"
 
 
@@ -124,45 +196,74 @@ def _verify(tenant_id: int, spec: RuleSpec) -> RuleSpec:
     return verified
 
 
-def _verify_all(tenant_id: int, specs: Sequence[RuleSpec]) -> dict[tuple[str, str], RuleSpec]:
-    entitlements = entitlements_of(tenant_id)
-    wanted: dict[tuple[str, str], RuleSpec] = {}
+def _verify_all(
+    tenant_id: int, specs: Sequence[RuleSpec], overrides: Mapping[int, Sequence[OverrideSpec]]
+) -> dict[tuple[str, str], _Wanted]:
+    entitlements, sharding, held = entitlements_of(tenant_id), sharding_of(tenant_id), _held(tenant_id)
+    wanted: dict[tuple[str, str], _Wanted] = {}
     problems = []
     for position, spec in enumerate(specs):
+        own = None
         try:
             verified = spec_verify(spec)
             rule_type_require(entitlements, verified.type)
+            _share_require(verified, sharding)
+            identity = (verified.namespace, verified.name)
+            if position in overrides:
+                own, wrong = overrides_verify(overrides[position], verified, sharding)
+                problems += [(position, f"overrides.{at}.{name}", sentence) for at, name, sentence in wrong]
+            elif identity in held:
+                overrides_keep(held[identity].row, verified, held[identity].overrides.values())
         except (Invalid, PlanForbids) as error:
             problems += [(position, name, sentence) for name, sentence in error.fields.items()]
             continue
-        identity = (verified.namespace, verified.name)
         if identity in wanted:
             problems.append((position, "name", f"The rule “{_label(verified)}” stands here twice."))
-        wanted[identity] = verified
+        wanted[identity] = _Wanted(verified, own)
     if problems:
-        raise RulesInvalid(problems)
+        raise RulesInvalid("The rules are not valid.", problems)
     return wanted
 
 
-def _held(tenant_id: int) -> dict[tuple[str, str], Rule]:
-    return {(row.namespace, row.name): row for row in Rule.objects.filter(tenant_id=tenant_id).order_by("id")}
+def _held(tenant_id: int) -> dict[tuple[str, str], _Held]:
+    overrides: dict[int, list[Override]] = {}
+    for override in Override.objects.filter(tenant_id=tenant_id):
+        overrides.setdefault(override.rule_id, []).append(override)
+    return {
+        (row.namespace, row.name): _Held(row, specs_of(map(override_info, overrides.get(row.id, ()))))
+        for row in Rule.objects.filter(tenant_id=tenant_id).order_by("id")
+    }
 
 
-def _differs(held: dict[tuple[str, str], Rule], wanted: dict[tuple[str, str], RuleSpec], *, prune: bool) -> bool:
+def _differs(held: Mapping[tuple[str, str], _Held], wanted: Mapping[tuple[str, str], _Wanted], *, prune: bool) -> bool:
     if prune and held.keys() - wanted.keys():
         return True
-    return any(identity not in held or not _same(held[identity], spec) for identity, spec in wanted.items())
+    return any(identity not in held or not _same(held[identity], want) for identity, want in wanted.items())
 
 
-def _same(row: Rule, spec: RuleSpec) -> bool:
-    return all(_plain(getattr(row, name)) == _plain(value) for name, value in asdict(spec).items())
+def _overridden(tenant_id: int, wanted: Mapping[tuple[str, str], _Wanted]) -> list[RuleInfo]:
+    named = {identity for identity, want in wanted.items() if want.overrides is not None}
+    return [rule for rule in rules_of(tenant_id) if (rule.namespace, rule.name) in named]
+
+
+def _same(held: _Held, want: _Wanted) -> bool:
+    if want.overrides is not None and want.overrides != held.overrides:
+        return False
+    return all(_plain(getattr(held.row, name)) == _plain(value) for name, value in asdict(want.spec).items())
 
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _label(rule: Rule | RuleSpec) -> str:
+def _share_require(spec: RuleSpec, sharding: ShardingInfo | None) -> None:
+    least = least_limit(spec, sharding)
+    if sharding is not None and spec.limit < least:
+        text = f"At least {least:,}: this organisation is spread over {sharding.shards} shards, which share the limit."
+        raise Invalid(text, fields={"limit": text})
+
+
+def _label(rule: Rule | RuleInfo | RuleSpec) -> str:
     return rule.name if rule.namespace == "default" else f"{rule.namespace}/{rule.name}"
 
 

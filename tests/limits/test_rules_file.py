@@ -173,10 +173,10 @@ def test_a_failure_half_way_leaves_nothing(alice, monkeypatch):
 
     put = services._put
 
-    def fail_on_second(tenant_id, held, spec):
-        if spec.name == "second":
+    def fail_on_second(tenant_id, held, want):
+        if want.spec.name == "second":
             raise RuntimeError
-        return put(tenant_id, held, spec)
+        return put(tenant_id, held, want)
 
     monkeypatch.setattr(services, "_put", fail_on_second)
     with pytest.raises(RuntimeError), tenant_scope(alice.tenant_id):
