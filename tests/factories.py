@@ -6,6 +6,8 @@ import factory
 
 from apps.apikeys.services import key_create, organisation_open
 from apps.core.scope import tenant_scope
+from apps.limits.override_services import override_put
+from apps.limits.overrides import OverrideSpec
 from apps.limits.services import rule_create
 from apps.limits.specs import RuleSpec
 from apps.plans.services import plan_set
@@ -60,6 +62,11 @@ class SpecFactory(factory.Factory):
 def rule_make(tenant_id, **fields):
     with tenant_scope(tenant_id):
         return rule_create(tenant_id=tenant_id, spec=SpecFactory(**fields))
+
+
+def override_make(tenant_id, rule_id, values=("u_1",), limit=5, **fields):
+    with tenant_scope(tenant_id):
+        return override_put(tenant_id=tenant_id, rule_id=rule_id, spec=OverrideSpec(tuple(values), limit, **fields))
 
 
 def key_make(tenant_id, *, live=True, **fields):

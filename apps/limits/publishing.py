@@ -20,10 +20,14 @@ from redis.exceptions import LockError
 from apps.core.counters import counters
 from apps.core.errors import NotFound
 from apps.core.scope import TenantUnknown, tenant_scope
-from apps.limits.selectors import RuleInfo, rules_of
+from apps.limits.selectors import OverrideInfo, RuleInfo, overrides_in_force, rules_of, sharding_of
+from apps.plans.selectors import PlanQuota, entitlements_of, quota_of
+from apps.plans.services import periods_renew
 from apps.tenants.selectors import KeyEntry, digests_known, key_entries, key_entry_get, tenant_get, tenants_published
 from ratelimiter.engine import rules as engine
-from ratelimiter.snapshot.model import Identity, TenantSnapshot
+from ratelimiter.engine.matching import Sharding
+from ratelimiter.engine.quota import Quota
+from ratelimiter.snapshot.model import Identity, TenantSnapshot, overrides_encode
 from ratelimiter.snapshot.publish import Publisher
 
 SWEEP_LOCK_S = 60  # a sweep that takes longer may be joined by another one, which does no harm
@@ -41,21 +45,39 @@ class Swept:
     keys: int
 
 
-def snapshot_publish(*, tenant_id: int) -> int:
+def snapshot_publish(*, tenant_id: int, now: datetime) -> int:
     """Returns the revision that was compiled. Raises NotFound for a tenant that is gone, RedisError."""
-    snapshot = snapshot_compile(tenant_id=tenant_id)
+    snapshot = snapshot_compile(tenant_id=tenant_id, now=now)
     Publisher(counters()).snapshot_publish(snapshot)
     return snapshot.revision
 
 
-def snapshot_compile(*, tenant_id: int) -> TenantSnapshot:
+def snapshot_compile(*, tenant_id: int, now: datetime) -> TenantSnapshot:
     """The revision is read before the rules: newer rules under an older revision are corrected by their own
-    publication, older rules under a newer one would stay.
+    publication, older rules under a newer one would stay. Overrides that are over are left out.
     """
     tenant = tenant_get(tenant_id)
+    inline_types, quota = entitlements_of(tenant_id).rule_types, quota_of(tenant_id, now)
     with tenant_scope(tenant_id):
-        rules = tuple(rule_compile(rule) for rule in rules_of(tenant_id) if rule.enabled)
-    return TenantSnapshot(tenant_id, tenant.revision, rules, tenant.suspended_at is not None)
+        rules = rules_of(tenant_id)
+        overrides = overrides_in_force(tenant_id=tenant_id, now=now)
+        sharding = sharding_of(tenant_id)
+    enabled = tuple(rule_compile(rule) for rule in rules if rule.enabled)
+    return TenantSnapshot(
+        tenant_id,
+        tenant.revision,
+        enabled,
+        suspended=tenant.suspended_at is not None,
+        namespaces=tuple(sorted({rule.namespace for rule in rules})),
+        overrides={
+            rule.id: overrides_encode([override_compile(held) for held in overrides[rule.id]])
+            for rule in enabled
+            if rule.id in overrides
+        },
+        sharding=None if sharding is None else Sharding(sharding.dimension, sharding.shards),
+        quota=quota_compile(quota),
+        inline_types=inline_types,
+    )
 
 
 def rule_compile(rule: RuleInfo) -> engine.Rule:
@@ -74,7 +96,32 @@ def rule_compile(rule: RuleInfo) -> engine.Rule:
         on_failure=engine.FailurePolicy(rule.on_failure),
         priority=rule.priority,
         ipv6_prefix=rule.ipv6_prefix,
+        action=engine.Action(rule.action),
+        calendar=_calendar(rule),
+        escalation=_escalation(rule),
+        lease=rule.lease,
     )
+
+
+def override_compile(held: OverrideInfo) -> engine.Override:
+    limit = engine.UNLIMITED if held.limit is None else held.limit
+    return engine.Override(held.values, limit, held.burst, 0 if held.expires_at is None else _ms(held.expires_at))
+
+
+def quota_compile(quota: PlanQuota) -> Quota:
+    return Quota(quota.period.id, quota.cap, _ms(quota.period.ends_at), quota.following.id)
+
+
+def _calendar(rule: RuleInfo) -> engine.Calendar | None:
+    if not rule.calendar_unit:
+        return None
+    return engine.Calendar(engine.CalendarUnit(rule.calendar_unit), rule.calendar_zone, rule.calendar_anchor)
+
+
+def _escalation(rule: RuleInfo) -> engine.Escalation | None:
+    if not rule.escalation_breaches:
+        return None
+    return engine.Escalation(rule.escalation_breaches, rule.escalation_within_ms, rule.escalation_block_ms)
 
 
 def key_publish(*, tenant_id: int, key_id: int, now: datetime) -> None:
@@ -108,7 +155,8 @@ def _sweep(publisher: Publisher, now: datetime) -> Swept:
     keys += sum(_surplus_withdraw(publisher, page) for page in publisher.digests_held())
     if not publisher.keyring_is_complete():
         publisher.keyring_mark_complete(epoch)
-    return Swept(_snapshots_repair(publisher), keys)
+    periods_renew(now=now)
+    return Swept(_snapshots_repair(publisher, now), keys)
 
 
 def _keys_repair(publisher: Publisher, entries: Iterable[KeyEntry], now: datetime) -> int:
@@ -141,7 +189,7 @@ def _surplus_withdraw(publisher: Publisher, held: Mapping[str, int]) -> int:
     return len(surplus)
 
 
-def _snapshots_repair(publisher: Publisher) -> int:
+def _snapshots_repair(publisher: Publisher, now: datetime) -> int:
     # What Redis holds is read first, so that a change in between looks old, not new.
     held = publisher.revisions_held()
     repaired = 0
@@ -150,17 +198,18 @@ def _snapshots_repair(publisher: Publisher) -> int:
         for state in page:
             revision = held.pop(state.tenant_id, None)
             if revision != state.revision:
-                repaired += _snapshot_repair(publisher, state.tenant_id, is_ahead=(revision or 0) > state.revision)
+                is_ahead = (revision or 0) > state.revision
+                repaired += _snapshot_repair(publisher, state.tenant_id, now, is_ahead=is_ahead)
         after_id = page[-1].tenant_id
     for tenant_id in held:
         repaired += _orphan_withdraw(publisher, tenant_id)
     return repaired
 
 
-def _snapshot_repair(publisher: Publisher, tenant_id: int, *, is_ahead: bool) -> int:
+def _snapshot_repair(publisher: Publisher, tenant_id: int, now: datetime, *, is_ahead: bool) -> int:
     """A Redis that is ahead of PostgreSQL outlived a restored backup; its snapshot would never be replaced."""
     try:
-        snapshot = snapshot_compile(tenant_id=tenant_id)
+        snapshot = snapshot_compile(tenant_id=tenant_id, now=now)
     except (NotFound, TenantUnknown):
         return 0
     except (msgspec.MsgspecError, ValueError):  # one tenant's broken row must not keep the others from their rules
@@ -184,5 +233,9 @@ def _orphan_withdraw(publisher: Publisher, tenant_id: int) -> int:
 def _identity(entry: KeyEntry, now: datetime) -> Identity | None:
     if entry.revoked_at is not None or (entry.expires_at is not None and entry.expires_at + EXPIRED_KEPT < now):
         return None
-    expires_at_ms = 0 if entry.expires_at is None else int(entry.expires_at.timestamp() * 1_000)
+    expires_at_ms = 0 if entry.expires_at is None else _ms(entry.expires_at)
     return Identity(entry.tenant_id, entry.key_id, entry.live, entry.scopes, expires_at_ms)
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1_000)

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from apps.core.errors import Conflict, Invalid, NotFound
-from apps.limits.models import Override, Rule, Sharding
+from apps.limits.models import MAX_SHARDS, Override, Rule, Sharding
 from apps.limits.override_services import (
     ListInvalid,
     overrides_keep,
@@ -32,7 +32,7 @@ from apps.limits.selectors import (
     sharding_of,
 )
 from apps.limits.shares import ShardingInfo, least_limit
-from apps.limits.specs import RuleSpec, spec_verify
+from apps.limits.specs import RuleSpec, is_dimension, spec_verify
 from apps.plans.selectors import PlanForbids, entitlements_of, rule_type_require
 from apps.tenants.services import revision_bump
 
@@ -142,6 +142,11 @@ def sharding_set(*, tenant_id: int, shards: int, dimension: str) -> None:
 
     Raises Invalid, naming the rules whose limit is too small to be shared.
     """
+    if not 1 <= shards <= MAX_SHARDS:
+        raise Invalid("The number is not valid.", fields={"shards": f"Must be between 1 and {MAX_SHARDS}."})
+    if not is_dimension(dimension):
+        text = f"“{dimension}” is not a dimension; use ip, route, user or attributes.<name>."
+        raise Invalid(text, fields={"dimension": text})
     sharding = ShardingInfo(shards, dimension)
     revision_bump(tenant_id=tenant_id)
     small = [

@@ -117,6 +117,14 @@ def window_words(window_ms: int) -> str:
     return f"{window_ms // 1_000}s"
 
 
+def is_dimension(text: str) -> bool:
+    """Whether a rule can count by it."""
+    if text in ("ip", "route", "user"):
+        return True
+    name = text.removeprefix(ATTRIBUTE_PREFIX)
+    return name != text and name.isprintable() and 1 <= len(name.encode(errors="replace")) <= MAX_ATTRIBUTE_NAME_BYTES
+
+
 def counting_problems(*, algorithm: str, limit: int, burst: int, window_ms: int) -> Iterator[Problem]:
     """What a counter of that kind cannot hold: about limit and burst, also those of an override."""
     if algorithm in LOGGED and limit > MAX_LOGGED:
@@ -248,16 +256,9 @@ def _custom_key_problems(key: tuple[str, ...]) -> Iterator[Problem]:
         yield "key", "Name each dimension once."
     else:
         for dimension in key:
-            if not _is_dimension(dimension):
+            if not is_dimension(dimension):
                 yield "key", f"“{dimension}” is not a dimension; use ip, route, user or attributes.<name>."
                 return
-
-
-def _is_dimension(text: str) -> bool:
-    if text in ("ip", "route", "user"):
-        return True
-    name = text.removeprefix(ATTRIBUTE_PREFIX)
-    return name != text and name.isprintable() and 1 <= len(name.encode(errors="replace")) <= MAX_ATTRIBUTE_NAME_BYTES
 
 
 _CHOICES: dict[str, list[str]] = {

@@ -9,7 +9,7 @@ from apps.limits import publishing
 
 @shared_task(name="limits.snapshot_publish", autoretry_for=(RedisError,), max_retries=3, retry_backoff=1)
 def snapshot_publish(tenant_id: int) -> None:
-    publishing.snapshot_publish(tenant_id=tenant_id)
+    publishing.snapshot_publish(tenant_id=tenant_id, now=timezone.now())
 
 
 @shared_task(name="limits.key_publish", autoretry_for=(RedisError,), max_retries=3, retry_backoff=1)

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from apps.plans.models import Plan, TenantPlan
-from apps.plans.services import plan_set
+from apps.plans.services import plan_changed, plan_set
 
 
 @admin.register(Plan)
@@ -21,12 +21,16 @@ class PlanAdmin(ModelAdmin):  # type: ignore[misc]
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("code",) if obj else ()
 
+    def save_model(self, request: HttpRequest, obj: Plan, form: Form, change: bool) -> None:  # noqa: FBT001
+        super().save_model(request, obj, form, change)
+        plan_changed(code=obj.code)
+
 
 @admin.register(TenantPlan)
 class TenantPlanAdmin(ModelAdmin):  # type: ignore[misc]
     """A tenant that is not listed is on the free plan."""
 
-    list_display = ("tenant", "plan", "since_at")
+    list_display = ("tenant", "plan", "since_at", "spend_cap_cents")
     list_filter = ("plan",)
     list_select_related = ("tenant", "plan")
     search_fields = ("tenant__slug", "tenant__name")

@@ -42,11 +42,24 @@ class Plan(models.Model):
 
 
 class TenantPlan(models.Model):
-    """A tenant without a row is on the default plan."""
+    """A tenant without a row is on the default plan. Billing periods begin at the hour of `since_at`."""
 
     tenant = models.OneToOneField("tenants.Tenant", on_delete=models.CASCADE, primary_key=True, related_name="+")
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="+")
     since_at = models.DateTimeField(db_default=Now())
+    spend_cap_cents = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The most that checks beyond the included ones may cost a period."
+    )
 
     def __str__(self) -> str:
         return f"{self.tenant_id} on {self.plan_id}"
+
+
+class Renewal(models.Model):
+    """Until when what doors know of a tenant's billing period is the latest there is to know."""
+
+    tenant = models.OneToOneField("tenants.Tenant", on_delete=models.CASCADE, primary_key=True, related_name="+")
+    due_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} at {self.due_at:%Y-%m-%d %H:%M}"

@@ -1,12 +1,16 @@
 """What a plan allows. What leaves this room is frozen."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from apps.core.errors import Forbidden, NotFound
 from apps.plans.models import Plan, TenantPlan
+from apps.plans.periods import Period, period_at
+from apps.tenants.selectors import tenant_get
 
 DEFAULT_PLAN = "free"
+OVERAGE_UNIT = 100_000  # checks that overage_cents buy
 
 
 class PlanForbids(Forbidden):
@@ -52,6 +56,17 @@ class Entitlements:
     webhooks: bool
 
 
+@dataclass(frozen=True, slots=True)
+class PlanQuota:
+    """`cap` is the most checks in a period, grace included; 0 counts without refusing."""
+
+    period: Period
+    following: Period
+    included_checks: int
+    cap: int
+    spend_cap_cents: int | None
+
+
 def plans_all() -> list[PlanInfo]:
     """Cheapest first."""
     return [_plan_info(plan) for plan in Plan.objects.order_by("price_cents", "code")]
@@ -69,6 +84,31 @@ def plan_get(code: str) -> PlanInfo:
 def plan_of(tenant_id: int) -> PlanInfo:
     held = TenantPlan.objects.select_related("plan").filter(tenant_id=tenant_id).first()
     return plan_get(DEFAULT_PLAN) if held is None else _plan_info(held.plan)
+
+
+def quota_of(tenant_id: int, now: datetime) -> PlanQuota:
+    """Raises NotFound for a tenant that is gone."""
+    held = TenantPlan.objects.select_related("plan").filter(tenant_id=tenant_id).first()
+    if held is None:
+        anchor_at, plan, spend_cap_cents = tenant_get(tenant_id).created_at, plan_get(DEFAULT_PLAN), None
+    else:
+        anchor_at, plan, spend_cap_cents = held.since_at, _plan_info(held.plan), held.spend_cap_cents
+    period = period_at(anchor_at, now)
+    return PlanQuota(
+        period, period.following(anchor_at), plan.included_checks, _cap(plan, spend_cap_cents), spend_cap_cents
+    )
+
+
+def spend_cap_checks(plan: PlanInfo, spend_cap_cents: int) -> int:
+    """How many checks a period may have before overage costs more than that. Only for a plan that bills overage."""
+    assert plan.overage_cents
+    return plan.included_checks + spend_cap_cents // plan.overage_cents * OVERAGE_UNIT
+
+
+def _cap(plan: PlanInfo, spend_cap_cents: int | None) -> int:
+    if plan.is_capped:
+        return plan.included_checks * 11 // 10
+    return spend_cap_checks(plan, spend_cap_cents) if spend_cap_cents is not None and plan.overage_cents else 0
 
 
 def entitlements_of(tenant_id: int) -> Entitlements:

@@ -1,20 +1,103 @@
-"""Changing what a tenant has bought."""
+"""Changing what a tenant has bought. Doors learn of it: they count its checks and refuse them past a cap."""
 
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
-from apps.plans.models import TenantPlan
-from apps.plans.selectors import PlanInfo, plan_get
+from apps.core.errors import Conflict, Invalid
+from apps.plans.models import Renewal, TenantPlan
+from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_get, plan_of, quota_of
+from apps.tenants.selectors import tenants_published
+from apps.tenants.services import revision_bump, revisions_bump
+
+MAX_SPEND_CAP_CENTS = 100_000_000
+PAGE = 1_000
 
 
+@transaction.atomic
 def plan_set(*, tenant_id: int, code: str) -> PlanInfo:
     """Rules that the new plan would not allow go on counting; they can be switched off and deleted, not edited.
 
-    Raises NotFound for an unknown plan.
+    A billing period begins. Raises NotFound for an unknown plan.
     """
     plan = plan_get(code)
     held = TenantPlan.objects.filter(tenant_id=tenant_id).first()
     if held is None or held.plan_id != plan.code:
-        TenantPlan.objects.update_or_create(
-            tenant_id=tenant_id, defaults={"plan_id": plan.code, "since_at": timezone.now()}
-        )
+        now = timezone.now()
+        TenantPlan.objects.update_or_create(tenant_id=tenant_id, defaults={"plan_id": plan.code, "since_at": now})
+        _renewal_put(tenant_id, now)
+        revision_bump(tenant_id=tenant_id)
     return plan
+
+
+@transaction.atomic
+def spend_cap_set(*, tenant_id: int, cents: int | None) -> None:
+    """None lets checks beyond the included ones cost what they cost.
+
+    Raises Invalid, Conflict for a plan that bills nothing beyond its price.
+    """
+    plan = plan_of(tenant_id)
+    if cents is not None and not 0 <= cents <= MAX_SPEND_CAP_CENTS:
+        text = f"Must be between $0 and ${MAX_SPEND_CAP_CENTS // 100:,}."
+        raise Invalid(text, fields={"spend_cap": text})
+    if not plan.overage_cents:
+        raise Conflict(f"The {plan.name} plan bills no checks beyond the included ones, so there is nothing to cap.")
+    if TenantPlan.objects.filter(tenant_id=tenant_id).exclude(_spend_cap_is(cents)).update(spend_cap_cents=cents):
+        revision_bump(tenant_id=tenant_id)
+
+
+@transaction.atomic
+def plan_changed(*, code: str) -> None:
+    """After the plan itself was edited: every tenant on it is published anew."""
+    on_plan = set(TenantPlan.objects.filter(plan_id=code).values_list("tenant_id", flat=True))
+    elsewhere = set(TenantPlan.objects.exclude(plan_id=code).values_list("tenant_id", flat=True))
+    after_id = 0
+    while page := [state.tenant_id for state in tenants_published(after_id=after_id, limit=PAGE)]:
+        concerned = [
+            tenant_id
+            for tenant_id in page
+            if tenant_id in on_plan or (code == DEFAULT_PLAN and tenant_id not in elsewhere)
+        ]
+        revisions_bump(tenant_ids=concerned)
+        after_id = page[-1]
+
+
+def periods_renew(*, now: datetime) -> int:
+    """Has every tenant published anew whose billing period has ended, so that doors know the one after the next.
+
+    Returns how many. A tenant that is new here was published with the period that it is in.
+    """
+    due = list(Renewal.objects.filter(due_at__lte=now).order_by("due_at").values_list("tenant_id", flat=True)[:PAGE])
+    for tenant_id in due:
+        with transaction.atomic():
+            if Renewal.objects.select_for_update().filter(tenant_id=tenant_id, due_at__lte=now).exists():
+                _renewal_put(tenant_id, now)
+                revision_bump(tenant_id=tenant_id)
+    _renewals_begin(now)
+    return len(due)
+
+
+def _renewals_begin(now: datetime) -> None:
+    after_id = 0
+    while page := [state.tenant_id for state in tenants_published(after_id=after_id, limit=PAGE)]:
+        known = set(Renewal.objects.filter(tenant_id__in=page).values_list("tenant_id", flat=True))
+        Renewal.objects.bulk_create(
+            [
+                Renewal(tenant_id=tenant_id, due_at=quota_of(tenant_id, now).period.ends_at)
+                for tenant_id in page
+                if tenant_id not in known
+            ],
+            ignore_conflicts=True,
+        )
+        after_id = page[-1]
+
+
+def _renewal_put(tenant_id: int, now: datetime) -> None:
+    due_at = quota_of(tenant_id, now).period.ends_at
+    Renewal.objects.update_or_create(tenant_id=tenant_id, defaults={"due_at": due_at})
+
+
+def _spend_cap_is(cents: int | None) -> Q:
+    return Q(spend_cap_cents__isnull=True) if cents is None else Q(spend_cap_cents=cents)

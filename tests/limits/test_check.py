@@ -92,7 +92,7 @@ def test_200_without_a_rule_says_so(bob, member, check):
 def test_a_rule_change_decides_the_next_check(member, check):
     assert json.loads(check(member.secret).content)["limit"] == 2
     rule_make(member.tenant_id, name="tight", limit=1, priority=9)
-    publishing.snapshot_publish(tenant_id=member.tenant_id)
+    publishing.snapshot_publish(tenant_id=member.tenant_id, now=timezone.now())
     assert json.loads(check(member.secret).content)["policy"] == "tight"
 
 
@@ -161,7 +161,7 @@ def test_403_without_the_scope_and_for_a_suspended_tenant(member, check):
     response = check(reader.secret)
     assert (response.status_code, problem(response)["code"]) == (403, "forbidden")
     tenant_suspend(tenant_id=member.tenant_id, at=timezone.now())
-    publishing.snapshot_publish(tenant_id=member.tenant_id)
+    publishing.snapshot_publish(tenant_id=member.tenant_id, now=timezone.now())
     assert check(member.secret).status_code == HTTPStatus.FORBIDDEN
 
 

@@ -146,7 +146,7 @@ def test_a_sweep_finds_a_change_whose_task_was_lost(alice, counters, sent):
 
 def test_a_sweep_takes_back_a_redis_that_is_ahead_and_tenants_that_are_gone(alice, counters):
     publishing.sweep(now=timezone.now())
-    ahead = publishing.snapshot_compile(tenant_id=alice.tenant_id)
+    ahead = publishing.snapshot_compile(tenant_id=alice.tenant_id, now=timezone.now())
     Publisher(counters).snapshot_publish(msgspec.structs.replace(ahead, revision=1_000))
     Publisher(counters).snapshot_publish(msgspec.structs.replace(ahead, tenant=2**40))
     assert publishing.sweep(now=timezone.now()) == publishing.Swept(2, 0)
@@ -173,7 +173,7 @@ def test_the_keyring_is_not_complete_before_a_sweep(alice, counters, published):
 
 
 def test_an_older_compilation_never_replaces_a_newer_one(alice, counters, published):
-    old = publishing.snapshot_compile(tenant_id=alice.tenant_id)
+    old = publishing.snapshot_compile(tenant_id=alice.tenant_id, now=timezone.now())
     with published():
         rule_make(alice.tenant_id, name="new")
     assert Publisher(counters).snapshot_publish(old) == -1

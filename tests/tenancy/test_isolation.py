@@ -6,8 +6,9 @@ from django.conf import settings
 from django.db import DatabaseError, IntegrityError, ProgrammingError, connection, transaction
 
 from apps.core.scope import ScopeConflict, TenantUnknown, tenant_scope
+from apps.limits.services import sharding_set
 from tests.database import owner_connection
-from tests.factories import key_make, rule_make
+from tests.factories import key_make, override_make, rule_make
 
 CELL_MODELS = [
     model for config in apps.get_app_configs() if config.name in settings.TENANT_APPS for model in config.get_models()
@@ -16,7 +17,7 @@ each_model = pytest.mark.parametrize("model", CELL_MODELS, ids=lambda model: mod
 
 
 def test_there_are_models_to_walk():
-    assert {model._meta.label for model in CELL_MODELS} >= {"apikeys.ApiKey", "limits.Rule"}
+    assert {model._meta.label for model in CELL_MODELS} >= {"apikeys.ApiKey", "limits.Rule", "limits.Override"}
 
 
 def cell_of(tenant_id):
@@ -29,7 +30,10 @@ def cell_of(tenant_id):
 
 
 def fill(member):
-    rule_make(member.tenant_id, name="mine")
+    rule = rule_make(member.tenant_id, name="mine", type="user")
+    override_make(member.tenant_id, rule.id)
+    with tenant_scope(member.tenant_id):
+        sharding_set(tenant_id=member.tenant_id, shards=1, dimension="user")
     key_make(member.tenant_id)
 
 
@@ -129,6 +133,15 @@ def test_a_key_cannot_refer_to_another_tenants_key(alice, bob):
         ApiKey.objects.filter(id=mine.id).update(rotated_from_id=theirs.id)
     with tenant_scope(bob.tenant_id):
         assert ApiKey.objects.get(id=theirs.id).rotated_from_id is None
+
+
+def test_an_override_cannot_refer_to_another_tenants_rule(alice, bob):
+    theirs = rule_make(bob.tenant_id, type="user")
+    held = override_make(alice.tenant_id, rule_make(alice.tenant_id, type="user").id)
+    from apps.limits.models import Override
+
+    with pytest.raises(IntegrityError, match="in_tenant"), tenant_scope(alice.tenant_id):
+        Override.objects.filter(id=held.id).update(rule_id=theirs.id)
 
 
 def test_scopes_of_two_tenants_never_nest(alice, bob):
