@@ -9,21 +9,25 @@ import pytest
 from django.utils import timezone
 
 from apps.apikeys.services import key_revoke
+from apps.core.errors import Invalid
 from apps.core.scope import tenant_scope
 from apps.limits import publishing
 from apps.limits.selectors import counts_month, counts_today, first_check_seen, live_doors
-from apps.limits.services import rule_delete, rule_enabled_set
+from apps.limits.services import rule_delete, rule_enabled_set, rule_update, sharding_set
+from apps.plans.services import plan_changed, plan_set, spend_cap_set
 from apps.tenants.models import KeyIndex
 from apps.tenants.selectors import tenant_get
 from apps.tenants.services import tenant_suspend
 from config.celery import app
 from ratelimiter.engine import keys
 from ratelimiter.engine.clock import unix_ms
-from ratelimiter.engine.matching import RuleSet
+from ratelimiter.engine.decision import Check
+from ratelimiter.engine.matching import RuleSet, Sharding
+from ratelimiter.engine.rules import MAX_UNITS, Action, Calendar, CalendarUnit, Escalation
 from ratelimiter.snapshot.model import identity_decode, snapshot_decode
 from ratelimiter.snapshot.publish import Publisher
 from ratelimiter.snapshot.watch import Heartbeat
-from tests.factories import key_make, rule_make
+from tests.factories import MemberFactory, SpecFactory, key_make, override_make, rule_make
 
 pytestmark = pytest.mark.usefixtures("counters")
 
@@ -73,6 +77,119 @@ def test_only_enabled_rules_are_published_and_deleted_ones_go(alice, counters, p
         rule_enabled_set(tenant_id=alice.tenant_id, rule_id=off.id, enabled=False)
         rule_delete(tenant_id=alice.tenant_id, rule_id=gone.id)
     assert [rule.id for rule in snapshot_of(alice, counters).rules] == [kept.id]
+
+
+def test_every_kind_of_rule_is_published_as_the_engine_has_it(alice, counters, published):
+    with published():
+        rule_make(alice.tenant_id, name="slots", algorithm="concurrency", limit=20, window_ms=300_000)
+        rule_make(
+            alice.tenant_id, name="monthly", algorithm="fixed_window", window_ms=0, calendar_unit="month",
+            calendar_zone="Europe/Berlin", calendar_anchor=15, lease=10,
+            escalation_breaches=5, escalation_within_ms=60_000, escalation_block_ms=600_000,
+        )  # fmt: skip
+        rule_make(
+            alice.tenant_id, name="gate", action="deny", limit=0, window_ms=0, match={"ip": "203.0.113.0/24"}
+        )  # fmt: skip
+    rules = {rule.name: rule for rule in snapshot_of(alice, counters).rules}
+    assert (rules["slots"].algorithm, rules["slots"].window_ms) == ("concurrency", 300_000)
+    assert rules["monthly"].calendar == Calendar(CalendarUnit.MONTH, "Europe/Berlin", 15)
+    assert rules["monthly"].escalation == Escalation(5, 60_000, 600_000)
+    assert (rules["monthly"].lease, rules["monthly"].window_ms) == (10, 30 * 86_400_000)
+    assert (rules["gate"].action, rules["gate"].limit) == (Action.DENY, 0)
+    assert rules["slots"].calendar is None
+    assert rules["slots"].escalation is None
+
+
+def test_overrides_decide_in_the_engine_and_those_that_are_over_are_left_out(alice, counters, published):
+    soon = timezone.now() + timedelta(hours=1)
+    with published():
+        rule = rule_make(alice.tenant_id, name="user", type="user", limit=10)
+        off = rule_make(alice.tenant_id, name="off", type="user", enabled=False)
+        override_make(alice.tenant_id, off.id)
+        override_make(alice.tenant_id, rule.id, ["vip"], None)
+        override_make(alice.tenant_id, rule.id, ["bad-*"], 0)
+        override_make(alice.tenant_id, rule.id, ["soon"], 7, expires_at=soon)
+        override_make(alice.tenant_id, rule.id, ["over"], 7, expires_at=timezone.now())
+    snapshot = snapshot_of(alice, counters)
+    assert list(snapshot.overrides) == [rule.id]
+    rule_set = snapshot.rule_set()
+
+    def limit_of(user):
+        (applied,) = rule_set.select(Check(user=user), live=True, now_ms=unix_ms()).rules
+        return applied.limit
+
+    assert [limit_of(user) for user in ("u_1", "vip", "bad-9", "soon", "over")] == [10, MAX_UNITS, 0, 7, 10]
+
+
+def test_namespaces_of_disabled_rules_are_known_too(alice, counters, published):
+    with published():
+        rule_make(alice.tenant_id, name="off", namespace="search", enabled=False)
+        rule_make(alice.tenant_id, name="on")
+    assert snapshot_of(alice, counters).namespaces == ("default", "search")
+
+
+def test_the_plan_says_which_limits_a_check_may_bring_and_how_many_checks_there_are(counters, published, db):
+    with published():
+        member = MemberFactory(plan="free")
+    snapshot = snapshot_of(member, counters)
+    assert (snapshot.inline_types, snapshot.quota.cap) == (("global",), 110_000)
+    with published():
+        plan_set(tenant_id=member.tenant_id, code="professional")
+    changed = snapshot_of(member, counters)
+    assert changed.revision == snapshot.revision + 1
+    assert (changed.inline_types, changed.quota.cap) == (("global", "ip", "route", "user", "custom"), 0)
+    with published():
+        spend_cap_set(tenant_id=member.tenant_id, cents=1_000)
+    assert snapshot_of(member, counters).quota.cap == 10_000_000 + 3 * 100_000
+
+
+def test_a_plan_that_staff_edit_is_published_to_everybody_on_it(alice, bob, counters, sent):
+    from apps.tenants.services import tenant_create
+
+    plan_set(tenant_id=bob.tenant_id, code="startup")
+    unplanned = tenant_create(name="New", owner_id=None).id
+    publishing.sweep(now=timezone.now())
+    before = tenant_get(bob.tenant_id).revision
+    plan_changed(code="professional")
+    assert publishing.sweep(now=timezone.now()).snapshots == 1
+    plan_changed(code="free")
+    assert publishing.sweep(now=timezone.now()).snapshots == 1
+    assert (tenant_get(bob.tenant_id).revision, tenant_get(unplanned).revision) == (before, 2)
+
+
+def test_a_snapshot_has_this_period_and_the_next_and_the_sweep_moves_on(alice, counters, published):
+    now = timezone.now()
+    publishing.sweep(now=now)
+    first = snapshot_of(alice, counters)
+    ends_at = datetime.fromtimestamp(first.quota.ends_at_ms / 1_000, UTC)
+    assert ends_at > now
+    assert publishing.sweep(now=ends_at - timedelta(seconds=1)) == publishing.Swept(0, 0)
+    with published():
+        assert publishing.sweep(now=ends_at).snapshots == 1
+    second = snapshot_of(alice, counters)
+    assert second.revision == first.revision + 1
+    publishing.snapshot_publish(tenant_id=alice.tenant_id, now=ends_at)
+    second = snapshot_of(alice, counters)
+    assert second.quota.period == first.quota.next_period
+    assert second.quota.ends_at_ms > first.quota.ends_at_ms
+    assert publishing.sweep(now=ends_at) == publishing.Swept(0, 0)
+
+
+def test_a_tenant_is_spread_over_shards_only_with_limits_that_can_be_shared(alice, counters, published):
+    small = rule_make(alice.tenant_id, name="small", limit=399)
+    rule_make(alice.tenant_id, name="per-user", type="user", limit=5)
+    with pytest.raises(Invalid, match="at least 400: small"), tenant_scope(alice.tenant_id):
+        sharding_set(tenant_id=alice.tenant_id, shards=4, dimension="user")
+    with published(), tenant_scope(alice.tenant_id):
+        rule_update(tenant_id=alice.tenant_id, rule_id=small.id, spec=SpecFactory(name="small", limit=400))
+        sharding_set(tenant_id=alice.tenant_id, shards=4, dimension="user")
+    assert snapshot_of(alice, counters).sharding == Sharding("user", 4)
+    with pytest.raises(Invalid) as refusal:
+        rule_make(alice.tenant_id, limit=399)
+    assert "At least 400" in refusal.value.fields["limit"]
+    with published(), tenant_scope(alice.tenant_id):
+        sharding_set(tenant_id=alice.tenant_id, shards=1, dimension="user")
+    assert snapshot_of(alice, counters).sharding is None
 
 
 def test_rules_of_other_tenants_are_not_in_a_snapshot(alice, bob, counters, published):

@@ -24,6 +24,10 @@ from tests.factories import MemberFactory, SpecFactory, rule_make
 
 DAY_MS = 86_400_000
 ATTRIBUTE = "attributes.plan"
+DAILY = {"algorithm": "fixed_window", "calendar_unit": "day", "window_ms": 0}
+MONTHLY = DAILY | {"calendar_unit": "month"}
+ESCALATION = {"escalation_breaches": 5, "escalation_within_ms": 60_000, "escalation_block_ms": 600_000}
+GATE = {"action": "deny", "match": {"ips": ["203.0.113.0/24"]}, "limit": 0, "window_ms": 0}
 
 BAD = [
     ("name", {"name": ""}),
@@ -65,6 +69,34 @@ BAD = [
     ("match.attributes", {"match": {"attributes": {"plan": {"like": "p"}}}}),
     ("match.attributes", {"match": {"attributes": {"plan": {"in": []}}}}),
     ("match.attributes", {"match": {"attributes": {"plan": {"equals": "a", "prefix": "b"}}}}),
+    ("action", {"action": "maybe"}),
+    ("limit", {"algorithm": "sliding_log", "limit": 1_001}),
+    ("limit", {"algorithm": "concurrency", "limit": 1_001}),
+    ("calendar_unit", {"algorithm": "fixed_window", "calendar_unit": "week"}),
+    ("calendar_unit", {"algorithm": "fixed_window", "calendar_zone": "Europe/Berlin"}),
+    ("algorithm", {"calendar_unit": "day", "window_ms": 0}),
+    ("window_ms", {"algorithm": "fixed_window", "calendar_unit": "day"}),
+    ("calendar_zone", {**DAILY, "calendar_zone": "Mars/Olympus"}),
+    ("calendar_anchor", {**DAILY, "calendar_anchor": 2}),
+    ("calendar_anchor", {**MONTHLY, "calendar_anchor": 32}),
+    ("escalation_breaches", {**ESCALATION, "escalation_breaches": 0}),
+    ("escalation_breaches", {**ESCALATION, "escalation_breaches": 10_001}),
+    ("escalation_breaches", {**ESCALATION, "algorithm": "concurrency"}),
+    ("escalation_within_ms", {**ESCALATION, "escalation_within_ms": 0}),
+    ("escalation_block_ms", {**ESCALATION, "escalation_block_ms": 1_500}),
+    ("escalation_block_ms", {**ESCALATION, "escalation_block_ms": 8 * DAY_MS}),
+    ("lease", {"lease": -1}),
+    ("lease", {"lease": 11}),
+    ("lease", {"limit": 99, "lease": 1}),
+    ("lease", {"algorithm": "sliding_log", "lease": 1}),
+    ("limit", {**GATE, "limit": 5}),
+    ("window_ms", {**GATE, "window_ms": 60_000}),
+    ("algorithm", {**GATE, "algorithm": "fixed_window"}),
+    ("on_failure", {**GATE, "on_failure": "open"}),
+    ("type", {**GATE, "type": "ip"}),
+    ("mode", {**GATE, "mode": "shadow"}),
+    ("match", {**GATE, "match": {}}),
+    ("match.users", {**GATE, "match": {"users": [f"u{n}" for n in range(1_001)]}}),
 ]
 
 
@@ -104,6 +136,21 @@ def test_everything_that_is_wrong_is_said_at_once():
         {"type": "user", "key": ["ip"]},
         {"type": "custom", "key": []},
         {"key": ["ip"]},
+        {"action": "maybe"},
+        {"action": "deny"},
+        {"algorithm": "sliding_log", "limit": 1_001},
+        {"calendar_unit": "week"},
+        {"calendar_unit": "day"},
+        {"calendar_unit": "day", "window_ms": DAY_MS},
+        {"calendar_zone": "Europe/Berlin"},
+        {"calendar_unit": "day", "window_ms": DAY_MS, "algorithm": "fixed_window", "calendar_anchor": 2},
+        {"calendar_unit": "month", "window_ms": 30 * DAY_MS, "algorithm": "fixed_window", "calendar_anchor": 32},
+        {"calendar_unit": "day", "window_ms": DAY_MS, "algorithm": "fixed_window", "calendar_zone": "x' OR 1"},
+        {"escalation_breaches": 1},
+        {**ESCALATION, "escalation_block_ms": 1_500},
+        {**ESCALATION, "algorithm": "concurrency"},
+        {"lease": 11},
+        {"lease": 1, "algorithm": "concurrency"},
     ],
     ids=str,
 )
@@ -111,6 +158,34 @@ def test_the_database_refuses_it_too(alice, values):
     rule_make(alice.tenant_id, name="good")
     with pytest.raises(IntegrityError), tenant_scope(alice.tenant_id):
         Rule.objects.update(**values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"limit": 5}, {"type": "ip", "key": ["ip"]}, {"mode": "shadow"}, {"window_ms": 60_000}, {"match": {}}, ESCALATION],
+    ids=str,
+)
+def test_the_database_refuses_a_gate_that_counts(alice, values):
+    rule_make(alice.tenant_id, name="gate", **GATE)
+    with pytest.raises(IntegrityError), tenant_scope(alice.tenant_id):
+        Rule.objects.update(**values)
+
+
+def test_a_list_of_a_gate_may_be_long():
+    addresses = [f"10.0.{n // 256}.{n % 256}" for n in range(1_000)]
+    assert len(spec_verify(SpecFactory(**GATE | {"match": {"ips": addresses}})).match["ips"]) == 1_000
+
+
+def test_a_calendar_and_a_gate_have_the_window_that_belongs_to_them(alice):
+    assert rule_make(alice.tenant_id, **DAILY | {"calendar_zone": "Europe/Berlin"}).window_ms == DAY_MS
+    assert rule_make(alice.tenant_id, **MONTHLY | {"calendar_anchor": 15}).window_ms == 30 * DAY_MS
+    assert rule_make(alice.tenant_id, **GATE).is_gate
+
+
+def test_a_gate_cannot_be_switched_to_shadow(alice):
+    gate = rule_make(alice.tenant_id, **GATE)
+    with pytest.raises(Invalid, match="cannot be in shadow"), tenant_scope(alice.tenant_id):
+        rule_mode_set(tenant_id=alice.tenant_id, rule_id=gate.id, mode="shadow")
 
 
 def test_the_largest_bucket_that_fits_is_accepted_by_both(alice):
@@ -171,6 +246,7 @@ def test_a_rule_round_trips(alice):
         priority=7,
         enabled=False,
         ipv6_prefix=48,
+        **ESCALATION,
     )
     with tenant_scope(alice.tenant_id):
         made = rule_create(tenant_id=alice.tenant_id, spec=spec)
