@@ -50,4 +50,27 @@ ALGORITHMS = (
         promise="Bursts up to the bucket’s size pass at once; over time never more than the refill.",
         caution="In one window burst plus limit may pass; the burst is the limit unless you set another.",
     ),
+    AlgorithmWords(
+        code=Algorithm.SLIDING_LOG,
+        title="Sliding log",
+        how=(
+            "Every check that passes is kept with its time. What counts now is what passed within the window that ends "
+            "now, to the millisecond."
+        ),
+        promise="Exact in any rolling window: no stretch of that length ever sees more than the limit.",
+        caution="It keeps checks one by one, so the limit is at most 1,000.",
+    ),
+    AlgorithmWords(
+        code=Algorithm.CONCURRENCY,
+        title="Concurrency",
+        how=(
+            "Each check that passes takes a slot until you release it by its id. A slot that nobody releases frees "
+            "itself after its time to live."
+        ),
+        promise="Never more than the limit under way at the same time, however long each one takes.",
+        caution=(
+            "Release a check when its work ends (POST /v1/checks/{id}/release), or its slot stays taken until its time "
+            "is over. Nobody knows when one will be free, so a denial has no Retry-After. The limit is at most 1,000."
+        ),
+    ),
 )

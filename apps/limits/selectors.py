@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import structlog
-from django.db.models import Count
+from django.db.models import Case, Count, When
 from redis import RedisError
 
 from apps.core.counters import counters
@@ -95,8 +95,9 @@ class LiveDoors:
 
 
 def rules_of(tenant_id: int) -> list[RuleInfo]:
-    """In the order of evaluation within a namespace: higher priority first, then older."""
-    rows = Rule.objects.filter(tenant_id=tenant_id).order_by("namespace", "-priority", "id")
+    """In the order of evaluation within a namespace: what denies, what allows, then higher priority, then older."""
+    place = Case(When(action="deny", then=0), When(action="allow", then=1), default=2)
+    rows = Rule.objects.filter(tenant_id=tenant_id).order_by("namespace", place, "-priority", "id")
     return [rule_info(row) for row in rows]
 
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.limits.views import overview, rules, site
+from apps.limits.views import overrides, overview, rules, site
 
 app_name = "limits"
 
@@ -18,4 +18,13 @@ urlpatterns = [
     path("t/<slug:slug>/rules/<int:rule_id>/mode", rules.mode, name="rule_mode"),
     path("t/<slug:slug>/rules/<int:rule_id>/enabled", rules.enabled, name="rule_enabled"),
     path("t/<slug:slug>/rules/<int:rule_id>/delete", rules.delete, name="rule_delete"),
+    path("t/<slug:slug>/rules/<int:rule_id>/overrides", overrides.overrides, name="overrides"),
+    path("t/<slug:slug>/rules/<int:rule_id>/overrides/import", overrides.bring, name="overrides_import"),
+    path("t/<slug:slug>/rules/<int:rule_id>/overrides/export", overrides.export, name="overrides_export"),
+    path("t/<slug:slug>/rules/<int:rule_id>/overrides/<int:override_id>", overrides.override, name="override"),
+    path(
+        "t/<slug:slug>/rules/<int:rule_id>/overrides/<int:override_id>/delete",
+        overrides.delete,
+        name="override_delete",
+    ),
 ]

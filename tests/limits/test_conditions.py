@@ -5,7 +5,7 @@ from django import forms
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.limits.forms import attribute_read, attribute_write
+from apps.limits.attribute_lines import attribute_read, attribute_write
 
 text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 conditions = st.one_of(

@@ -1,7 +1,11 @@
 """Every page of the workspace: who gets in. A page that is missing from the table fails the first test."""
 
+from types import SimpleNamespace
+
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from tests.factories import override_make
 
 # name -> (methods, roles that may)
 EVERYBODY = {"owner", "admin", "developer", "billing", "viewer"}
@@ -18,6 +22,11 @@ PAGES = {
     "limits:rule_mode": ("post", EDITORS),
     "limits:rule_enabled": ("post", EDITORS),
     "limits:rule_delete": ("get", EDITORS),
+    "limits:overrides": ("get", EVERYBODY),
+    "limits:overrides_import": ("get", EDITORS),
+    "limits:overrides_export": ("get", EVERYBODY),
+    "limits:override": ("get", EDITORS),
+    "limits:override_delete": ("get", EDITORS),
     "apikeys:keys": ("get", EVERYBODY),
     "apikeys:create": ("get", EDITORS),
     "apikeys:made": ("get", EDITORS),
@@ -26,15 +35,27 @@ PAGES = {
     "tenants:team": ("get", EVERYBODY),
     "tenants:settings": ("get", MANAGERS),
 }
-RULE_PAGES = ("limits:rule", "limits:rule_mode", "limits:rule_enabled", "limits:rule_delete")
+RULE_PAGES = (
+    "limits:rule", "limits:rule_mode", "limits:rule_enabled", "limits:rule_delete", "limits:overrides",
+    "limits:overrides_import", "limits:overrides_export", "limits:override", "limits:override_delete",
+)  # fmt: skip
+OVERRIDE_PAGES = ("limits:override", "limits:override_delete")
 KEY_PAGES = ("apikeys:made", "apikeys:rotate", "apikeys:revoke")
 FILLED = {"limits:rule_mode": {"mode": "shadow"}, "limits:rule_enabled": {"enabled": "on"}}
+
+
+@pytest.fixture
+def rule(alice, rule):
+    """Alice's rule, and the id of its one override beside its own."""
+    return SimpleNamespace(id=rule.id, override_id=override_make(alice.tenant_id, rule.id).id)
 
 
 def url_of(name, slug, rule, key):
     numbers = {}
     if name in RULE_PAGES:
         numbers = {"rule_id": rule.id}
+    if name in OVERRIDE_PAGES:
+        numbers["override_id"] = rule.override_id
     if name in KEY_PAGES:
         numbers = {"key_id": key.id}
     return reverse(name, kwargs={"slug": slug, **numbers})

@@ -17,7 +17,7 @@ from apps.core.fragments import is_fragment
 from apps.limits.algorithms import ALGORITHMS
 from apps.limits.forms import FIELD_NAMES, LockedSelect, RuleForm, rule_initial
 from apps.limits.headers import header_examples
-from apps.limits.selectors import RuleInfo, counts_today, live_doors, rule_get, rules_of
+from apps.limits.selectors import RuleInfo, counts_today, live_doors, override_counts, rule_get, rules_of
 from apps.limits.sentences import Piece, sentence
 from apps.limits.services import rule_create, rule_delete, rule_enabled_set, rule_mode_set, rule_update
 from apps.limits.specs import spec_verify
@@ -27,23 +27,31 @@ from apps.tenants.permissions import Permission
 
 STARTING_VALUES = {
     "type": "global", "limit": 100, "window_count": 1, "window_unit": "minute", "algorithm": "sliding_window",
-    "mode": "enforce", "on_failure": "local", "enabled": True,
+    "mode": "enforce", "on_failure": "local", "enabled": True, "action": "limit", "anchor": 1, "within_unit": "minute",
+    "block_unit": "minute",
 }  # fmt: skip
-SENTENCE_FIELDS = ("type", "limit", "window_count", "window_unit", "burst", "mode", "on_failure")
+SENTENCE_FIELDS = (
+    "action", "type", "limit", "window_count", "window_unit", "zone", "anchor", "burst", "mode", "on_failure",
+)  # fmt: skip
+ESCALATION_FIELDS = ("breaches", "within_count", "within_unit", "block_count", "block_unit")
 CONDITION_FIELDS = ("routes", "ips", "users", "attributes")
 
 
 @dataclass(frozen=True, slots=True)
 class RuleRow:
+    """`overrides` is how many the rule has."""
+
     rule: RuleInfo
     sentence: list[Piece]
+    overrides: int
 
 
 @require_safe
 @member_view(Permission.VIEW)
 def rules(request: TenantRequest) -> HttpResponse:
     """`?q=` narrows by name and words; the filter stays in the address."""
-    rows = [RuleRow(rule, sentence(rule)) for rule in rules_of(request.tenant.id)]
+    counts = override_counts(request.tenant.id)
+    rows = [RuleRow(rule, sentence(rule), counts.get(rule.id, 0)) for rule in rules_of(request.tenant.id)]
     wanted = request.GET.get("q", "").strip().lower()
     shown = [row for row in rows if wanted in _haystack(row)]
     context = {
@@ -63,7 +71,7 @@ def live(request: TenantRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_view(Permission.RULES_EDIT)
 def create(request: TenantRequest) -> HttpResponse:
-    form = _form(request, initial=STARTING_VALUES)
+    form = _form(request, initial=STARTING_VALUES | {"zone": request.tenant.timezone})
     if request.method == "POST" and form.is_valid():
         try:
             rule = rule_create(tenant_id=request.tenant.id, spec=form.spec())
@@ -83,7 +91,10 @@ def rule(request: TenantRequest, rule_id: int) -> HttpResponse:
     if not request.member.may(Permission.RULES_EDIT):
         if request.method == "POST":
             raise PermissionDenied(f"Your role here is {request.member.role}; it does not change rules.")
-        context = {"section": "rules", "rule": held, "sentence": sentence(held), "examples": header_examples(held)}
+        context = {
+            "section": "rules", "rule": held, "sentence": sentence(held), "examples": header_examples(held),
+            "override_count": _override_count(request, held.id), "doors": live_doors(request.tenant.id),
+        }  # fmt: skip
         return render(request, "rules/read.html", context)
     form = _form(request, initial=rule_initial(held))
     if request.method == "POST" and form.is_valid():
@@ -134,6 +145,7 @@ def delete(request: TenantRequest, rule_id: int) -> HttpResponse:
             "rule": held,
             "sentence": sentence(held),
             "others": sum(other.enabled for other in rules_of(request.tenant.id) if other.id != held.id),
+            "override_count": _override_count(request, held.id),
             "today": counts_today(tenant_id=request.tenant.id, now=timezone.now()),
         }
         return render(request, "rules/delete.html", context)
@@ -173,7 +185,11 @@ def _editor(request: TenantRequest, form: RuleForm, held: RuleInfo | None) -> Ht
             {"radio": radio, "words": words} for radio, words in zip(form["algorithm"], ALGORITHMS, strict=True)
         ],
         "sentence_fields": [form[name] for name in SENTENCE_FIELDS],
-        "has_conditions": any(form[name].value() or form[name].errors for name in CONDITION_FIELDS),
+        "override_count": _override_count(request, held.id) if held else 0,
+        "escalation_fields": [form[name] for name in ESCALATION_FIELDS],
+        "has_escalation": bool(form["breaches"].value()) or any(form[name].errors for name in ESCALATION_FIELDS),
+        "has_conditions": form["action"].value() != "limit"
+        or any(form[name].value() or form[name].errors for name in CONDITION_FIELDS),
         "locked": list(dict.fromkeys(widget.locked.values())) if isinstance(widget, LockedSelect) else [],
         "doors": live_doors(request.tenant.id),
     }
@@ -188,12 +204,20 @@ def _switched(request: TenantRequest, switch: Callable[..., RuleInfo], **what: o
         messages.error(request, error.detail)
         held = _rule_or_404(request, int(str(what["rule_id"])))
         if is_fragment(request):
-            return render(request, "rules/row.html", {"row": RuleRow(held, sentence(held)), "problem": error.detail})
+            return render(request, "rules/row.html", {"row": _row(request, held), "problem": error.detail})
         return redirect("limits:rules", request.tenant.slug)
     if is_fragment(request):
-        return render(request, "rules/row.html", {"row": RuleRow(held, sentence(held))})
+        return render(request, "rules/row.html", {"row": _row(request, held)})
     messages.success(request, f"Rule {held.name} is {_state_words(held)}.")
     return redirect("limits:rules", request.tenant.slug)
+
+
+def _row(request: TenantRequest, held: RuleInfo) -> RuleRow:
+    return RuleRow(held, sentence(held), _override_count(request, held.id))
+
+
+def _override_count(request: TenantRequest, rule_id: int) -> int:
+    return override_counts(request.tenant.id).get(rule_id, 0)
 
 
 def _state_words(held: RuleInfo) -> str:
