@@ -8,21 +8,28 @@ rules:
     limit: 5
     window: 10s
 ```
-A rule may also have namespace, key, burst, algorithm, mode, on_failure, priority, enabled and ipv6_prefix.
+A rule may also have namespace, key, burst, algorithm, mode, on_failure, priority, enabled, ipv6_prefix, calendar,
+escalation, lease and overrides; with a calendar it has no window, and with an action (allow, deny) neither that nor
+type and limit. docs/rules.md says it at length.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import yaml
 
+from apps.limits.override_lines import expiry_read, limit_read
+from apps.limits.overrides import OverrideSpec
 from apps.limits.specs import RuleSpec, window_parse
 
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 12
 
 _REQUIRED = ("name", "type", "limit", "window")
+_REQUIRED_OF_OVERRIDE = ("values", "limit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +46,27 @@ class RulesFileInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RuleEntry:
-    """A rule of the file and where it stands: `lines` maps field paths such as `match.ips` to lines."""
+    """A rule of the file and where it stands: `lines` maps field paths such as `match.ips` to lines.
+
+    `overrides` None is a rule that says nothing about them.
+    """
 
     spec: RuleSpec
+    overrides: tuple[OverrideSpec, ...] | None
     line: int
     lines: dict[str, int]
 
     def line_of(self, field: str) -> int:
-        """The most exact line known for a RuleSpec's field."""
-        name = "window" if field == "window_ms" else field
+        """The most exact line known for a RuleSpec's field, or `overrides.<n>.<field>`."""
+        name = written_name(field)
         while name and name not in self.lines:
             name = name.rpartition(".")[0]
         return self.lines.get(name, self.line)
+
+
+def written_name(field: str) -> str:
+    """How the file calls a RuleSpec's field."""
+    return _WRITTEN.get(field, field)
 
 
 def rules_file_read(text: str) -> list[RuleEntry]:
@@ -114,14 +130,46 @@ def _rule_nodes(root: yaml.Node) -> list[yaml.MappingNode]:
 
 
 def _entry(node: yaml.MappingNode) -> RuleEntry:
+    values, lines = _fields(node, "a rule", _READERS, _required)
+    for name in ("match", "calendar", "escalation"):
+        part = next((value for key, value in _pairs(node, "a rule") if key == name), None)
+        if isinstance(part, yaml.MappingNode):
+            lines.update({f"{name}.{key}": _line(child) for key, child in _pairs(part, name)})
+    overrides = values.pop("overrides", None)
+    if overrides is not None:
+        for position, (_, at) in enumerate(overrides):
+            lines.update({f"overrides.{position}{name and '.'}{name}": line for name, line in at.items()})
+        overrides = tuple(spec for spec, _ in overrides)
+    spec = RuleSpec(**values.pop("calendar", {}), **values.pop("escalation", {}), **_renamed(values))
+    return RuleEntry(spec, overrides, _line(node), lines)
+
+
+def _required(names: Mapping[str, Any]) -> Sequence[str]:
+    """What allows or denies has neither type, limit nor window; what goes by the calendar has no window."""
+    if names.get("action") in ("allow", "deny"):
+        return ("name",)
+    return [name for name in _REQUIRED if name != "window" or "calendar" not in names]
+
+
+def _renamed(values: dict[str, Any]) -> dict[str, Any]:
+    return {("window_ms" if name == "window" else name): value for name, value in values.items()}
+
+
+def _fields(
+    node: yaml.Node,
+    what: str,
+    readers: Mapping[str, Callable[[yaml.Node], Any]],
+    required: Callable[[Mapping[str, Any]], Sequence[str]],
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """The values of a mapping and their lines. Raises RulesFileInvalid with every problem."""
     values: dict[str, Any] = {}
     lines: dict[str, int] = {}
     problems = []
-    for name, value in _pairs(node, "a rule"):
+    for name, value in _pairs(node, what):
         lines[name] = _line(value)
-        reader = _READERS.get(name)
+        reader = readers.get(name)
         if reader is None:
-            problems.append(Problem(_line(value), f"a rule has no “{name}”; it has {', '.join(_READERS)}"))
+            problems.append(Problem(_line(value), f"{what} has no “{name}”; it has {', '.join(readers)}"))
             continue
         try:
             values[name] = reader(value)
@@ -129,13 +177,51 @@ def _entry(node: yaml.MappingNode) -> RuleEntry:
             problems += error.problems
         except ValueError as error:
             problems.append(Problem(_line(value), f"{name}: {error}"))
-        if name == "match" and isinstance(value, yaml.MappingNode):
-            lines.update({f"match.{part}": _line(child) for part, child in _pairs(value, name)})
-    problems += [Problem(_line(node), f"“{name}” is missing") for name in _REQUIRED if name not in lines]
+    needed = required({name: values.get(name) for name in lines})
+    problems += [Problem(_line(node), f"“{name}” is missing") for name in needed if name not in lines]
     if problems:
         raise RulesFileInvalid(problems)
-    values["window_ms"] = values.pop("window")
-    return RuleEntry(RuleSpec(**values), _line(node), lines)
+    return values, lines
+
+
+def _calendar(node: yaml.Node) -> dict[str, Any]:
+    readers = {"unit": _string, "zone": _string, "anchor": _integer}
+    values, _ = _fields(node, "a calendar", readers, lambda _: ("unit",))
+    return {f"calendar_{name}": value for name, value in values.items()}
+
+
+def _escalation(node: yaml.Node) -> dict[str, Any]:
+    readers = {"breaches": _integer, "within": _window, "block": _window}
+    values, _ = _fields(node, "an escalation", readers, lambda _: tuple(readers))
+    names = {"breaches": "escalation_breaches", "within": "escalation_within_ms", "block": "escalation_block_ms"}
+    return {names[name]: value for name, value in values.items()}
+
+
+def _overrides(node: yaml.Node) -> list[tuple[OverrideSpec, dict[str, int]]]:
+    if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
+        return []
+    if not isinstance(node, yaml.SequenceNode):
+        raise ValueError("must be a list")  # noqa: TRY004
+    read, problems = [], []
+    for item in node.value:
+        try:
+            values, lines = _fields(item, "an override", _OVERRIDE_READERS, lambda _: _REQUIRED_OF_OVERRIDE)
+        except RulesFileInvalid as error:
+            problems += error.problems
+            continue
+        values["expires_at"] = values.pop("expires", None)
+        read.append((OverrideSpec(**values), {**lines, "": _line(item)}))
+    if problems:
+        raise RulesFileInvalid(problems)
+    return read
+
+
+def _limit(node: yaml.Node) -> int | None:
+    return limit_read(_string(node))
+
+
+def _moment(node: yaml.Node) -> datetime:
+    return expiry_read(_string(node), ZoneInfo("UTC"))
 
 
 def _pairs(node: yaml.Node, what: str) -> Iterator[tuple[str, yaml.Node]]:
@@ -211,6 +297,22 @@ def _invalid(node: yaml.Node, message: str) -> RulesFileInvalid:
     return RulesFileInvalid([Problem(_line(node), message)])
 
 
+_WRITTEN = {
+    "window_ms": "window",
+    "calendar_unit": "calendar.unit",
+    "calendar_zone": "calendar.zone",
+    "calendar_anchor": "calendar.anchor",
+    "escalation_breaches": "escalation.breaches",
+    "escalation_within_ms": "escalation.within",
+    "escalation_block_ms": "escalation.block",
+}
+_OVERRIDE_READERS: dict[str, Callable[[yaml.Node], Any]] = {
+    "values": _strings,
+    "limit": _limit,
+    "burst": _integer,
+    "expires": _moment,
+    "note": _string,
+}
 _READERS: dict[str, Callable[[yaml.Node], Any]] = {
     "name": _string,
     "type": _string,
@@ -226,4 +328,9 @@ _READERS: dict[str, Callable[[yaml.Node], Any]] = {
     "priority": _integer,
     "enabled": _boolean,
     "ipv6_prefix": _integer,
+    "action": _string,
+    "calendar": _calendar,
+    "escalation": _escalation,
+    "lease": _integer,
+    "overrides": _overrides,
 }

@@ -31,6 +31,25 @@ rules:
   - {name: free-plan-models, type: custom, key: [user, attributes.model], limit: 20, window: 1h, mode: shadow,
      match: {attributes: {plan: [free, trial]}}}
   - {name: old-uploads, type: route, limit: 500, window: 1d, enabled: false}
+  - {name: exports-monthly, type: user, limit: 500, algorithm: fixed_window,
+     calendar: {unit: month, zone: Europe/Berlin, anchor: 15}, match: {routes: [POST /v1/exports]}}
+  - {name: renders-at-once, type: user, limit: 20, window: 5m, algorithm: concurrency,
+     match: {routes: [POST /v1/render]}}
+  - {name: password-guesses, type: ip, limit: 5, window: 1m, algorithm: sliding_log,
+     escalation: {breaches: 5, within: 1m, block: 10m}, match: {routes: [POST /password]}}
+  - {name: scrapers, action: deny, match: {ips: [198.51.100.0/24, 203.0.113.66, "2001:db8:bad::/48"]}}
+  - {name: health, action: allow, match: {routes: [GET /health]}}
+  - name: per-customer
+    type: user
+    limit: 1000
+    window: 1h
+    overrides:
+      - {values: acme-corp, limit: 25000, note: Enterprise contract}
+      - {values: "internal-*", limit: unlimited, note: Our own jobs}
+      - {values: u_31337, limit: blocked, expires: "2031-01-01T00:00:00Z", note: "Scraping, ticket 4411"}
+      - {values: u_77, limit: 5000, expires: "2026-01-01T00:00:00Z", note: Launch week}
+      - {values: globex, limit: 10000, expires: "2030-12-31T00:00:00Z"}
+      - {values: initech, limit: 2000}
 """
 
 
@@ -139,6 +158,11 @@ def _member(camera: Camera, browser: Browser, service: Service) -> None:
     rule = page.get_attribute("text=search-burst", "href")
     camera.shoot("rule-live", service.portal_url + rule, state)
     camera.shoot("rule-delete", f"{service.portal_url}{rule}/delete", state)
+    for name in ("exports-monthly", "renders-at-once", "password-guesses", "scrapers"):
+        camera.shoot(
+            f"rule-{name}-live", service.portal_url + page.get_attribute(f"a:text-is('{name}')", "href"), state
+        )
+    _overrides(camera, page, service, state)
     camera.shoot("keys", f"{home}keys", state)
     camera.shoot("key-new", f"{home}keys/new", state)
     camera.shoot("key-made", f"{home}keys/new", state, prepare=_key_make)
@@ -155,6 +179,34 @@ def _member(camera: Camera, browser: Browser, service: Service) -> None:
         ("logout", "/accounts/logout/"), ("organisation-new", "/organisations/new"),
     ):  # fmt: skip
         camera.shoot(name, service.portal_url + path, state)
+
+
+def _overrides(camera: Camera, page: Page, service: Service, state) -> None:
+    overrides = f"{service.portal_url}{_href(page, 'per-customer')}/overrides"
+    camera.shoot("overrides-live", overrides, state)
+    camera.shoot("overrides-none-live", f"{overrides}?q=zebra", state)
+    camera.shoot("overrides-add-live", overrides, state, prepare=lambda at: at.click("text=Add an override"))
+    camera.shoot("overrides-import", f"{overrides}/import", state)
+    camera.shoot("overrides-import-wrong", f"{overrides}/import", state, prepare=_import_wrongly)
+    page.goto(overrides)
+    change = service.portal_url + page.get_attribute("a:has-text('Change')", "href")
+    camera.shoot("override-edit", change, state)
+    camera.shoot("override-delete", f"{change}/delete", state)
+    page.goto(overrides.rsplit("/", 2)[0])
+    camera.shoot("overrides-empty-live", f"{service.portal_url}{_href(page, 'user-rpm')}/overrides", state)
+
+
+def _href(page: Page, rule: str) -> str:
+    """Of a rule, on the page of all of them."""
+    href = page.get_attribute(f"a:text-is('{rule}')", "href")
+    assert href
+    return href
+
+
+def _import_wrongly(page: Page) -> None:
+    page.fill("[name=lines]", "acme-corp,25000\nu_1,many\nu_2\nu_3,5,someday")
+    page.click("text=Import >> nth=-1")
+    page.wait_for_selector(".field-error")
 
 
 def _fill(service: Service, slug: str) -> None:

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from apps.core.errors import ApplicationError
 from apps.core.scope import tenant_scope
 from apps.limits import services
-from apps.limits.rules_file import Problem, RuleEntry, RulesFileInvalid, rules_file_read
+from apps.limits.rules_file import Problem, RuleEntry, RulesFileInvalid, rules_file_read, written_name
 from apps.tenants.selectors import tenant_by_slug
 
 
@@ -44,15 +44,16 @@ class Command(BaseCommand):
 def _apply(tenant_id: int, entries: list[RuleEntry], *, prune: bool) -> services.Applied:
     try:
         with tenant_scope(tenant_id):
-            return services.rules_apply(tenant_id=tenant_id, specs=[entry.spec for entry in entries], prune=prune)
+            return services.rules_apply(
+                tenant_id=tenant_id,
+                specs=[entry.spec for entry in entries],
+                prune=prune,
+                overrides={at: entry.overrides for at, entry in enumerate(entries) if entry.overrides is not None},
+            )
     except services.RulesInvalid as error:
         raise RulesFileInvalid(
             [
-                Problem(entries[position].line_of(field), f"{_written(field)}: {sentence}")
+                Problem(entries[position].line_of(field), f"{written_name(field)}: {sentence}")
                 for position, field, sentence in error.problems
             ]
         ) from None
-
-
-def _written(field: str) -> str:
-    return "window" if field == "window_ms" else field
