@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from apps.apikeys.selectors import KeyInfo
 from apps.limits.selectors import LiveDoors, RuleInfo
-from apps.plans.selectors import PlanInfo
+from apps.plans.selectors import PlanInfo, PlanQuota
 from apps.tenants.selectors import TenantInfo
 from ratelimiter.store.live import LiveTotals
 
@@ -32,11 +32,19 @@ def attention(
     keys: Sequence[KeyInfo],
     doors: LiveDoors,
     today: LiveTotals,
-    month: LiveTotals,
+    used: int,
+    quota: PlanQuota,
     plan: PlanInfo,
     now: datetime,
 ) -> list[Attention]:
-    found = [*_doors(doors), *_tenant(tenant), *_rules(rules), *_counts(today, month, plan), *_keys(keys, now)]
+    found = [
+        *_doors(doors),
+        *_tenant(tenant),
+        *_rules(rules),
+        *_counts(today),
+        *_quota(used, quota, plan),
+        *_keys(keys, now),
+    ]
     order = {"denied": 0, "degraded": 1, "shadow": 2}
     return sorted(found, key=lambda item: order[item.state])
 
@@ -73,17 +81,26 @@ def _rules(rules: Sequence[RuleInfo]) -> Iterator[Attention]:
         )
 
 
-def _counts(today: LiveTotals, month: LiveTotals, plan: PlanInfo) -> Iterator[Attention]:
+def _counts(today: LiveTotals) -> Iterator[Attention]:
     if today.degraded:
         yield Attention(
             "degraded",
             f"{today.degraded:,} checks were answered degraded today.",
             "The counters could not be reached; each rule followed its own policy.",
         )
-    if month.live_checks >= QUOTA_SHARE * plan.included_checks:
+
+
+def _quota(used: int, quota: PlanQuota, plan: PlanInfo) -> Iterator[Attention]:
+    if quota.cap and used >= quota.cap:
+        yield Attention(
+            "denied",
+            f"The checks of this period are used up: {quota.cap:,}.",
+            "Further ones with a live key are answered 402 and not decided, until the next period begins.",
+        )
+    elif used >= QUOTA_SHARE * quota.included_checks:
         yield Attention(
             "degraded",
-            f"{month.live_checks:,} of {plan.included_checks:,} included checks are used this month.",
+            f"{used:,} of {quota.included_checks:,} included checks are used this period.",
             f"They are what the {plan.name} plan includes.",
         )
 

@@ -15,7 +15,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class PlanCard:
-    """`price` in whole dollars a month, `included_checks` a month."""
+    """`price` in whole dollars a month, `included_checks` a month, `overage_dollars` per 100,000 checks, 0 for none."""
 
     code: str
     name: str
@@ -23,6 +23,7 @@ class PlanCard:
     is_from: bool
     included_checks: int
     overage: str
+    overage_dollars: int
     lines: tuple[Line, ...]
 
 
@@ -41,6 +42,7 @@ def plan_card(plan: PlanInfo) -> PlanCard:
         is_from=plan.price_is_from,
         included_checks=plan.included_checks,
         overage=_overage_words(plan),
+        overage_dollars=(plan.overage_cents or 0) // 100,
         lines=lines,
     )
 

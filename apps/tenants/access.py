@@ -29,11 +29,15 @@ class TenantRequest(HttpRequest):
     tenant: TenantInfo
 
 
-def member_view(permission: Permission) -> Callable[[View], View]:
-    """The URL carries `slug`, which the view does not get."""
+def member_view(permission: Permission, *, opens_scope: bool = True) -> Callable[[View], View]:
+    """The URL carries `slug`, which the view does not get.
+
+    With `opens_scope` False the view opens the scope itself, around what it reads of the tenant's rows: for views that
+    speak to Redis besides.
+    """
 
     def decorate(view: View) -> View:
-        inner = scoped(view)
+        inner = scoped(view) if opens_scope else view
 
         @login_required
         @wraps(view)

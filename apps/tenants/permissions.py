@@ -8,6 +8,7 @@ class Permission(StrEnum):
     RULES_EDIT = "rules_edit"
     KEYS_EDIT = "keys_edit"
     BILLING_VIEW = "billing_view"
+    BILLING_EDIT = "billing_edit"
     MEMBERS_EDIT = "members_edit"
     TENANT_EDIT = "tenant_edit"
     TENANT_DELETE = "tenant_delete"
@@ -17,10 +18,10 @@ _DEVELOPER = frozenset({Permission.VIEW, Permission.RULES_EDIT, Permission.KEYS_
 _ADMIN = _DEVELOPER | {Permission.MEMBERS_EDIT, Permission.TENANT_EDIT, Permission.BILLING_VIEW}
 
 ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
-    "owner": _ADMIN | {Permission.TENANT_DELETE},
+    "owner": _ADMIN | {Permission.TENANT_DELETE, Permission.BILLING_EDIT},
     "admin": _ADMIN,
     "developer": _DEVELOPER,
-    "billing": frozenset({Permission.VIEW, Permission.BILLING_VIEW}),
+    "billing": frozenset({Permission.VIEW, Permission.BILLING_VIEW, Permission.BILLING_EDIT}),
     "viewer": frozenset({Permission.VIEW}),
 }
 

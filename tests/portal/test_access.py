@@ -11,9 +11,11 @@ from tests.factories import override_make
 EVERYBODY = {"owner", "admin", "developer", "billing", "viewer"}
 EDITORS = {"owner", "admin", "developer"}
 MANAGERS = {"owner", "admin"}
+PAYERS = {"owner", "admin", "billing"}
 PAGES = {
     "limits:overview": ("get", EVERYBODY),
     "limits:onboarding": ("get", EVERYBODY),
+    "limits:plan": ("get", PAYERS),
     "limits:rules": ("get", EVERYBODY),
     "limits:rules_live": ("get", EVERYBODY),
     "limits:rule_create": ("get", EDITORS),

@@ -7,14 +7,17 @@ import msgspec
 import pytest
 from django.utils import timezone
 
-from apps.core.scope import tenant_scope
+from apps.core.scope import _backend, tenant_scope
 from apps.limits.publishing import snapshot_publish
+from apps.limits.services import sharding_set
+from apps.plans.selectors import quota_of
 from apps.plans.services import plan_set
 from apps.tenants.selectors import tenant_get
 from apps.tenants.services import tenant_suspend
 from ratelimiter.engine import keys as spelling
 from ratelimiter.engine.clock import unix_ms
 from ratelimiter.snapshot.watch import Heartbeat
+from ratelimiter.store.quota import quota_raise
 from tests.factories import key_make, rule_make
 
 FRAGMENT = {"HX-Request": "true"}
@@ -27,6 +30,17 @@ def counted(counters, alice):
         counters.hset(spelling.live_counts(alice.tenant_id, day), mapping=fields)
 
     return count
+
+
+@pytest.fixture
+def used(counters, alice):
+    """Sets what doors have counted of the plan's checks this period."""
+
+    def use(checks):
+        period = quota_of(alice.tenant_id, timezone.now()).period
+        quota_raise(counters, spelling.quota(spelling.tenant_tag(alice.tenant_id), period.id), checks)
+
+    return use
 
 
 @pytest.fixture
@@ -48,15 +62,19 @@ def read(client, alice, page=""):
     return client.get(f"/t/{alice.slug}/{page}").content.decode()
 
 
-def test_the_figures_are_todays_and_have_their_period(alices, alice, counted):
-    counted(checks=88_312, allowed=87_108, denied=1_204, shadow_denied=7, live_checks=1_000)
+def test_the_figures_are_todays_and_have_their_period(alices, alice, counted, used):
+    counted(checks=88_312, allowed=87_108, denied=1_204, shadow_denied=7)
+    used(4_000_000)
     page = read(alices, alice)
     assert '<span class="number" title="88,312">88.3 K</span>' in page
     assert "1,204" in page
     assert "1.4 %" in page
     assert "today, UTC" in page
     assert "and 7 in shadow" in page
-    assert "of 10,000,000 this month" in page
+    ends_at = quota_of(alice.tenant_id, timezone.now()).period.ends_at
+    assert f"of 10,000,000 until {ends_at:%-d %B}" in page
+    assert '<span class="number" title="6,000,000">6 M</span>' in page
+    assert "<b>4,000,000</b> of 10,000,000 checks used, 40 %" in page
 
 
 def test_it_refreshes_in_place_with_the_same_numbers(alices, alice, counted):
@@ -99,15 +117,50 @@ def test_rules_that_deny_nothing_are_pointed_out(fields, words, alices, alice, d
     assert words in read(alices, alice)
 
 
-def test_degraded_answers_a_full_quota_and_a_suspension_are_pointed_out(alices, alice, counted, doors, rule):
+def test_degraded_answers_a_full_quota_and_a_suspension_are_pointed_out(alices, alice, counted, used, doors, rule):
     doors(1)
     plan_set(tenant_id=alice.tenant_id, code="free")
-    counted(checks=90_000, allowed=90_000, live_checks=80_000, degraded=12)
+    counted(checks=90_000, allowed=90_000, degraded=12)
+    used(80_000)
     tenant_suspend(tenant_id=alice.tenant_id, at=timezone.now())
     page = read(alices, alice)
     assert "12 checks were answered degraded today." in page
-    assert "80,000 of 100,000 included checks are used this month." in page
+    assert "80,000 of 100,000 included checks are used this period." in page
     assert page.index("This organisation is suspended.") < page.index("12 checks were answered")
+
+
+def test_checks_that_are_used_up_are_pointed_out_as_refused(alices, alice, used, doors, rule):
+    doors(1)
+    plan_set(tenant_id=alice.tenant_id, code="free")
+    used(110_000)
+    page = read(alices, alice)
+    assert "The checks of this period are used up: 110,000." in page
+    assert "answered 402" in page
+
+
+def test_a_tenant_on_several_shards_sees_the_sum(alices, alice, counters):
+    with tenant_scope(alice.tenant_id):
+        sharding_set(tenant_id=alice.tenant_id, shards=3, dimension="user")
+    period = quota_of(alice.tenant_id, timezone.now()).period
+    for shard in range(3):
+        quota_raise(counters, spelling.quota(spelling.tenant_tag(alice.tenant_id, shard), period.id), 100 + shard)
+    assert "<b>303</b> of 10,000,000 checks used" in read(alices, alice)
+
+
+def test_redis_is_never_asked_inside_the_tenants_scope(alices, alice, counters, monkeypatch):
+    from apps.limits import selectors
+
+    asked = []
+
+    def counters_outside():
+        asked.append(_backend().open_tenant_id)
+        return counters
+
+    monkeypatch.setattr(selectors, "counters", counters_outside)
+    read(alices, alice)
+    read(alices, alice, "plan")
+    assert asked
+    assert set(asked) == {None}
 
 
 def test_a_key_that_ends_soon_is_pointed_out_until_it_is_replaced(alices, alice, doors, rule):

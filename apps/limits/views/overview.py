@@ -9,9 +9,10 @@ from django.views.decorators.http import require_safe
 from apps.apikeys.handover import secret_take
 from apps.apikeys.selectors import keys_of
 from apps.core.fragments import is_fragment
+from apps.core.scope import tenant_scope
 from apps.limits.attention import attention
-from apps.limits.selectors import counts_month, counts_today, first_check_seen, live_doors, rules_of
-from apps.plans.selectors import plan_of
+from apps.limits.selectors import counts_today, first_check_seen, live_doors, quota_count, rules_of, sharding_of
+from apps.plans.selectors import plan_of, quota_of
 from apps.tenants.access import TenantRequest, member_view
 from apps.tenants.permissions import Permission
 from apps.tenants.recent import tenant_remember
@@ -19,20 +20,21 @@ from apps.tenants.recent import tenant_remember
 
 @require_safe
 @never_cache
-@member_view(Permission.VIEW)
+@member_view(Permission.VIEW, opens_scope=False)
 def overview(request: TenantRequest) -> HttpResponse:
     tenant, now = request.tenant, timezone.now()
-    rules = rules_of(tenant.id)
+    with tenant_scope(tenant.id):
+        rules, keys, sharding = rules_of(tenant.id), keys_of(tenant.id), sharding_of(tenant.id)
     today = counts_today(tenant_id=tenant.id, now=now)
-    month = counts_month(tenant_id=tenant.id, now=now)
-    doors, plan = live_doors(tenant.id), plan_of(tenant.id)
+    doors, plan, quota = live_doors(tenant.id), plan_of(tenant.id), quota_of(tenant.id, now)
+    used = quota_count(tenant_id=tenant.id, period=quota.period, sharding=sharding)
     needs = attention(
-        tenant=tenant, rules=rules, keys=keys_of(tenant.id), doors=doors, today=today, month=month, plan=plan, now=now
+        tenant=tenant, rules=rules, keys=keys, doors=doors, today=today, used=used, quota=quota, plan=plan, now=now
     )
     context = {
-        "section": "overview", "now": now, "today": today, "month": month, "plan": plan, "doors": doors,
+        "section": "overview", "now": now, "today": today, "quota": quota, "used": used, "plan": plan, "doors": doors,
         "needs": needs, "rules_on": sum(rule.enabled for rule in rules),
-        "left": max(0, plan.included_checks - month.live_checks),
+        "left": max(0, quota.included_checks - used),
     }  # fmt: skip
     tenant_remember(request)
     return render(request, "overview/live.html" if is_fragment(request) else "overview/page.html", context)
