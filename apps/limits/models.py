@@ -165,7 +165,7 @@ class Rule(CellRow):
 class Override(CellRow):
     """See ratelimiter.engine.rules.Override. `limit` 0 blocks, null is unlimited."""
 
-    rule_id = models.BigIntegerField(editable=False)
+    rule_id = models.BigIntegerField()
     values = ArrayField(models.CharField(max_length=MAX_VALUE))
     limit = models.BigIntegerField(null=True, blank=True)
     burst = models.BigIntegerField(default=0)

@@ -73,8 +73,6 @@ def _problems(spec: OverrideSpec, rule: Overridable) -> Iterator[Problem]:
     if not 0 <= spec.burst <= MAX_UNITS:
         yield "burst", f"Must be between 0 and {MAX_UNITS:,}."
     if not spec.limit:
-        if spec.limit is not None and spec.limit < 0:
-            yield "limit", "Must be 0 or more."
         if spec.burst:
             yield "burst", "Goes with a limit only."
     elif not 0 <= spec.limit <= MAX_UNITS:

@@ -4,16 +4,21 @@ import pytest
 from django.urls import reverse
 
 from apps.core.scope import tenant_scope
-from apps.limits.selectors import rules_of
+from apps.limits.models import Sharding
+from apps.limits.selectors import overrides_of, rules_of, sharding_of
+from apps.limits.services import rule_delete
+from apps.limits.shares import ShardingInfo
 from apps.tenants.models import Membership, Tenant
 from apps.tenants.services import user_create
-from tests.factories import PASSWORD, key_make, rule_make
+from tests.factories import PASSWORD, key_make, override_make, rule_make
 from tests.portal.conftest import Browser
 
 RULE = {
     "name": "by-staff", "namespace": "default", "type": "ip", "match": "{}", "key": "", "algorithm": "sliding_window",
     "limit": "10", "window_ms": "60000", "burst": "0", "mode": "enforce", "on_failure": "local", "priority": "0",
-    "enabled": "on", "ipv6_prefix": "64",
+    "enabled": "on", "ipv6_prefix": "64", "action": "limit", "calendar_unit": "", "calendar_zone": "UTC",
+    "calendar_anchor": "1", "escalation_breaches": "0", "escalation_within_ms": "0", "escalation_block_ms": "0",
+    "lease": "0",
 }  # fmt: skip
 
 
@@ -43,7 +48,7 @@ def test_a_list_of_the_shared_schema_opens(model, staff, alice):
     assert staff.get(reverse(f"admin:{model}_changelist")).status_code == 200
 
 
-@pytest.mark.parametrize("model", ["limits_rule", "apikeys_apikey"])
+@pytest.mark.parametrize("model", ["limits_rule", "limits_override", "limits_sharding", "apikeys_apikey"])
 def test_rows_of_a_cell_ask_for_a_tenant_first(model, staff, alice):
     answer = staff.get(reverse(f"admin:{model}_changelist"))
     assert answer["Location"] == reverse("admin:tenants_tenant_changelist")
@@ -84,6 +89,71 @@ def test_a_rule_is_made_changed_and_deleted_through_the_services(inside, alice, 
     with tenant_scope(alice.tenant_id):
         assert rules_of(alice.tenant_id) == []
     assert Tenant.objects.get(id=alice.tenant_id).revision == revision + 3
+
+
+OVERRIDE = {
+    "values": "203.0.113.0/24", "limit": "0", "burst": "0", "expires_at_0": "", "expires_at_1": "", "note": "abuse",
+}  # fmt: skip
+
+
+def overrides(alice, rule):
+    with tenant_scope(alice.tenant_id):
+        return overrides_of(tenant_id=alice.tenant_id, rule_id=rule.id)
+
+
+def test_an_override_is_made_changed_and_deleted_through_the_services(inside, alice, counters):
+    rule = rule_make(alice.tenant_id, name="by-ip", type="ip")
+    revision = Tenant.objects.get(id=alice.tenant_id).revision
+    url = reverse("admin:limits_override_add")
+    assert "default/by-ip (ip)" in inside.get(url).content.decode()
+    r = inside.post(url, OVERRIDE | {"rule_id": rule.id})
+    print(r.status_code, r.context["adminform"].form.errors if r.status_code == 200 else "")
+    assert r.status_code == 302
+    (held,) = overrides(alice, rule)
+    assert (held.values, held.limit, held.note) == (("203.0.113.0/24",), 0, "abuse")
+    change = reverse("admin:limits_override_change", args=[held.id])
+    assert inside.post(change, OVERRIDE | {"rule_id": rule.id, "limit": ""}).status_code == 302
+    assert overrides(alice, rule)[0].limit is None
+    assert "by-ip" in inside.get(reverse("admin:limits_override_changelist")).content.decode()
+    inside.post(reverse("admin:limits_override_delete", args=[held.id]), {"post": "yes"})
+    assert overrides(alice, rule) == []
+    assert Tenant.objects.get(id=alice.tenant_id).revision == revision + 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"values": "nowhere"}, "no IP address"),
+        ({"values": "203.0.113.7"}, "has an override for these values"),
+        ({"limit": "-1"}, "between 0 and"),
+        ({"burst": "5", "limit": "5"}, "Only the token bucket"),
+    ],
+)
+def test_a_wrong_override_is_refused_on_the_page(wrong, words, inside, alice, counters):
+    rule = rule_make(alice.tenant_id, name="by-ip", type="ip")
+    override_make(alice.tenant_id, rule.id, ["203.0.113.7"])
+    answer = inside.post(reverse("admin:limits_override_add"), OVERRIDE | {"rule_id": rule.id} | wrong)
+    assert answer.status_code == 200
+    assert words in answer.content.decode()
+    assert len(overrides(alice, rule)) == 1
+
+
+def test_staff_spread_a_tenant_over_shards_unless_a_limit_is_too_small(inside, alice, counters):
+    rule = rule_make(alice.tenant_id, name="small", limit=399)
+    url = reverse("admin:limits_sharding_add")
+    answer = inside.post(url, {"shards": "4", "dimension": "user"}, follow=True)
+    assert "at least 400: small" in answer.content.decode()
+    with tenant_scope(alice.tenant_id):
+        assert sharding_of(alice.tenant_id) is None
+        rule_delete(tenant_id=alice.tenant_id, rule_id=rule.id)
+    assert "Changing it starts new counters" in inside.get(url).content.decode()
+    assert inside.post(url, {"shards": "4", "dimension": "user"}).status_code == 302
+    with tenant_scope(alice.tenant_id):
+        assert sharding_of(alice.tenant_id) == ShardingInfo(4, "user")
+        row = Sharding.objects.get()
+    inside.post(reverse("admin:limits_sharding_delete", args=[row.id]), {"post": "yes"})
+    with tenant_scope(alice.tenant_id):
+        assert sharding_of(alice.tenant_id) is None
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from apps.limits.override_services import (
     overrides_apply,
 )
 from apps.limits.overrides import OverrideSpec
-from apps.limits.selectors import OverrideInfo, RuleInfo, override_get, overrides_of, rule_get
+from apps.limits.selectors import OverrideInfo, RuleInfo, live_doors, override_get, overrides_of, rule_get
 from apps.limits.sentences import dimension_words, sentence, window_phrase, window_words
 from apps.tenants.access import TenantRequest, member_view
 from apps.tenants.permissions import Permission
@@ -58,7 +58,7 @@ def overrides(request: TenantRequest, rule_id: int) -> HttpResponse:
     shown = [row for row in held if wanted in _haystack(row)]
     context = _context(rule) | {
         "form": form, "page": Paginator(shown, PAGE).get_page(request.GET.get("page")), "count": len(held), "q": wanted,
-        "found": len(shown),
+        "found": len(shown), "doors": live_doors(request.tenant.id),
     }  # fmt: skip
     template = "overrides/table.html" if is_fragment(request) else "overrides/list.html"
     return render(request, template, context, status=422 if form.errors else 200)
