@@ -3,10 +3,13 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
-from apps.limits.api.check import CheckView
+from apps.limits.api.check import CheckView, ExplainView, RefundView, ReleaseView
 
 urlpatterns = [
     path("v1/check", CheckView.as_view(), name="check"),
+    path("v1/check/explain", ExplainView.as_view(), name="check-explain"),
+    path("v1/checks/<str:check_id>/refund", RefundView.as_view(), name="check-refund"),
+    path("v1/checks/<str:check_id>/release", ReleaseView.as_view(), name="check-release"),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
     path("docs/redoc", SpectacularRedocView.as_view(url_name="api-schema"), name="api-redoc"),

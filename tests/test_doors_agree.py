@@ -6,8 +6,21 @@ import re
 import pytest
 
 from apps.limits import judge as judging
-from ratelimiter.engine.rules import Algorithm, FailurePolicy, Match, RuleMode, RuleType
+from ratelimiter.engine.rules import (
+    UNLIMITED,
+    Action,
+    Algorithm,
+    Calendar,
+    CalendarUnit,
+    Escalation,
+    FailurePolicy,
+    Match,
+    Override,
+    RuleMode,
+    RuleType,
+)
 from ratelimiter.snapshot.keyring import key_generate
+from ratelimiter.snapshot.model import TenantSnapshot, overrides_encode
 from tests.door.rig import OLD_PEPPER, PEPPER, DoorProcess, Keyring, Valkey, rule
 
 MINUTE_MS = 60_000
@@ -44,6 +57,107 @@ CASES = {
     "a large body": [b'{"user": "' + b"u" * 20_000 + b'"}'],
 }  # fmt: skip
 
+RICH_TENANT = 777
+BY_USER = {"type": RuleType.USER, "key": ("user",), "window_ms": MINUTE_MS}
+PER_USER = rule("per-user", limit=5, **BY_USER)
+BY_IP = rule("by-ip", type=RuleType.IP, key=("ip",), limit=5, window_ms=MINUTE_MS, namespace="net")
+GATE = {"type": RuleType.GLOBAL, "limit": 0, "window_ms": 1_000, "namespace": "gated"}
+RICH_RULES = (
+    PER_USER,
+    BY_IP,
+    rule("slots", limit=2, namespace="slots", algorithm=Algorithm.CONCURRENCY, **BY_USER),
+    rule("log", limit=2, namespace="log", algorithm=Algorithm.SLIDING_LOG, **BY_USER),
+    rule("strikes", limit=1, namespace="strikes", escalation=Escalation(2, MINUTE_MS, 600_000), **BY_USER),
+    rule("scrapers", action=Action.DENY, match=Match(ips=("198.51.100.0/24",)), **GATE),
+    rule("root", action=Action.ALLOW, match=Match(users=("root",)), **GATE),
+    rule("gated", limit=1, namespace="gated", **BY_USER),
+    rule(
+        "daily", type=RuleType.USER, key=("user",), limit=2, window_ms=86_400_000, namespace="calendar",
+        algorithm=Algorithm.FIXED_WINDOW, calendar=Calendar(CalendarUnit.DAY, "Europe/Berlin"),
+    ),
+    rule(
+        "monthly", type=RuleType.USER, key=("user",), limit=9, window_ms=30 * 86_400_000, namespace="calendar",
+        algorithm=Algorithm.FIXED_WINDOW, calendar=Calendar(CalendarUnit.MONTH, "Asia/Tokyo", 31),
+    ),
+)  # fmt: skip
+RICH_OVERRIDES = {
+    PER_USER.id: overrides_encode(
+        [
+            Override(("vip",), 7), Override(("pre-*",), 2), Override(("pre-fix-*",), 3), Override(("bad",), 0),
+            Override(("free",), UNLIMITED), Override(("old",), 1, 0, 1_000),
+        ]
+    ),
+    BY_IP.id: overrides_encode([Override(("203.0.113.0/24",), 1), Override(("2001:db8:1::/48",), 0)]),
+}  # fmt: skip
+CHECK, EXPLAIN, REFUND, RELEASE = "check", "check/explain", "checks/{first}/refund", "checks/{first}/release"
+INLINE = {"name": "mine", "limit": 1, "window_ms": MINUTE_MS, "key": ["user"]}
+
+
+def ask(path=CHECK, key=None, /, **body):
+    """One step of a case: where, with which Idempotency-Key, what. {first} is the id in the case's first answer."""
+    return path, {"Idempotency-Key": key} if key else {}, body
+
+
+# Each case is a series of requests; {n} makes its counters and keys one door's own.
+RICH_CASES = {
+    "an idempotent repeat": [ask(CHECK, "k{n}", user="a{n}")] * 3 + [ask(user="a{n}")],
+    "another request with that key": [
+        ask(CHECK, "l{n}", user="b{n}"), ask(CHECK, "l{n}", user="b{n}", cost=2), ask(user="b{n}"),
+    ],
+    "a repeated denial": [ask(CHECK, "m{n}", user="c{n}", cost=6)] * 2,
+    "keys that are none": [ask(CHECK, "k" * 256, user="d{n}"), ask(CHECK, "a b", user="d{n}")],
+    "a repeat where nothing is counted": [ask(CHECK, "o{n}", user="free")] * 2,
+    "a repeat where all is blocked": [ask(CHECK, "p{n}", user="bad")] * 2,
+    "a refund": [
+        ask(user="e{n}", cost=3, refundable=True), ask(REFUND, amount=4), ask(REFUND, amount=2), ask(REFUND, amount=1),
+        ask(REFUND), ask(user="e{n}"),
+    ],
+    "a refund of everything": [ask(CHECK, "q{n}", user="f{n}", cost=3), ask(REFUND), ask(user="f{n}", mode="peek")],
+    "refunds of what is on no record": [ask(user="g{n}"), ask(REFUND), ask("checks/chk_0123456789abcdef/refund")],
+    "refunds that are none": [
+        ask(user="h{n}", refundable=True), ask(REFUND, amount=0), ask(REFUND, moon=1), ask("checks/nonsense/refund"),
+    ],
+    "a release": [
+        ask(namespace="slots", user="i{n}"), ask(namespace="slots", user="i{n}"), ask(namespace="slots", user="i{n}"),
+        ask(RELEASE), ask(namespace="slots", user="i{n}"), ask(RELEASE), ask(namespace="slots", user="i{n}"),
+    ],
+    "a release where nothing is held": [ask(user="j{n}", refundable=True), ask(RELEASE), ask("checks/x/release")],
+    "a log": [ask(namespace="log", user="k{n}")] * 3,
+    "blocked after strikes": [ask(namespace="strikes", user="l{n}")] * 5,
+    "an exact override": [ask(user="vip", cost=7, mode="peek"), ask(user="vip", cost=8)],
+    "overrides by prefix": [
+        ask(user="pre-{n}", cost=2), ask(user="pre-{n}"), ask(user="pre-fix-{n}", cost=3, mode="peek"),
+    ],
+    "overrides by block": [
+        ask(namespace="net", ip="203.0.113.{n}"), ask(namespace="net", ip="203.0.113.{n}"),
+        ask(namespace="net", ip="::ffff:203.0.113.{n}"), ask(namespace="net", ip="2001:db8:1:{n}::1"),
+        ask(namespace="net", ip="2001:db8:2:{n}::1"),
+    ],
+    "blocked, unlimited and expired overrides": [
+        ask(user="bad"), ask(user="free", cost=99), ask(user="old", mode="peek"),
+    ],
+    "gates": [
+        ask(namespace="gated", ip="198.51.100.7", user="root"), ask(namespace="gated", user="root", cost=50),
+        ask(namespace="gated", user="m{n}"), ask(namespace="gated", user="m{n}"),
+        ask(namespace="gated", user="root", rules=["gated"]),
+    ],
+    "limits that a check brings along": [ask(user="n{n}", limits=[INLINE]), ask(user="n{n}", limits=[INLINE])],
+    "limits that the plan does not allow": [
+        ask(user="o{n}", limits=[INLINE | {"key": ["ip"]}]),
+        ask(user="o{n}", limits=[INLINE | {"key": ["user", "ip"]}]),
+    ],
+    "limits that cannot be": [
+        ask(user="p{n}", limits=[INLINE | {"limit": 0}]), ask(limits=[INLINE]), ask(user="p{n}", limits=[INLINE] * 6),
+        ask(user="p{n}", limits=[INLINE | {"key": ["moon"]}]), ask(user="p{n}", limits=[{"name": "x"}]),
+    ],
+    "windows of the calendar": [ask(namespace="calendar", user="q{n}")] * 3,
+    "explanations": [
+        ask(EXPLAIN, user="vip"), ask(EXPLAIN), ask(EXPLAIN, namespace="gated", ip="198.51.100.7", user="root"),
+        ask(EXPLAIN, namespace="net", ip="2001:db8:1::1"), ask(EXPLAIN, user="r{n}", limits=[INLINE], cost=9),
+        ask(EXPLAIN, namespace="nowhere"), ask(EXPLAIN, rules=["gone"]), ask(EXPLAIN, moon=1),
+    ],
+}  # fmt: skip
+
 CREDENTIALS = {
     "none": lambda world: {},
     "not a key": lambda world: {"Authorization": "Bearer nonsense"},
@@ -72,6 +186,13 @@ class World:
         self.tenant = self.keyring.tenant(*RULES)
         self.suspended = self.keyring.tenant(suspended=True)
         self.key = self.keyring.key(self.tenant)
+        self.keyring.publisher.snapshot_publish(
+            TenantSnapshot(
+                RICH_TENANT, 1, RICH_RULES, overrides=RICH_OVERRIDES, namespaces=("empty",),
+                inline_types=("global", "user"),
+            )
+        )  # fmt: skip
+        self.rich_key = self.keyring.key(RICH_TENANT, scopes=("check", "refund"))
         self.spool = folder / "spool"
         self.door = DoorProcess(self.valkey, self.spool)
 
@@ -89,19 +210,19 @@ def world(tmp_path_factory):
 
 @pytest.fixture
 def doors(world, settings, client):
-    """The two ways to ask, each as (headers, raw body) -> (status, headers, body)."""
+    """The two ways to ask, each as (headers, raw body, path) -> (status, headers, body)."""
     settings.COUNTERS_URL = world.valkey.url
     settings.KEY_PEPPERS = [(pepper.version, pepper.secret.hex()) for pepper in (PEPPER, OLD_PEPPER)]
     settings.DOOR_WORKERS = 1
     settings.SPOOL_DIR = str(world.spool)
     judging.judge.cache_clear()
 
-    def fast(headers, body):
-        answer = world.door.request("POST", "/v1/check", body, headers)
+    def fast(headers, body, path="check"):
+        answer = world.door.request("POST", f"/v1/{path}", body, headers)
         return answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.body
 
-    def django(headers, body):
-        answer = client.post("/api/v1/check", body, content_type="application/json", headers=headers)
+    def django(headers, body, path="check"):
+        answer = client.post(f"/api/v1/{path}", body, content_type="application/json", headers=headers)
         return answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, answer.content
 
     yield fast, django
@@ -140,6 +261,43 @@ def test_on_credentials(world, doors, name):
     fast, django = doors
     headers = CREDENTIALS[name](world)
     assert comparable(fast(headers, b"{}")) == comparable(django(headers, b"{}"))
+
+
+@pytest.mark.parametrize("name", RICH_CASES)
+def test_on_companions_and_every_kind_of_rule(world, doors, name):
+    series = [Series(door, world.rich_key, number) for number, door in enumerate(doors, start=1)]
+    for step in RICH_CASES[name]:
+        ours, theirs = (one.ask(*step) for one in series)
+        assert comparable(ours) == comparable(theirs), step
+
+
+class Series:
+    """The requests of a case through one door."""
+
+    def __init__(self, door, key, number):
+        self._door, self._key, self._number = door, key, number
+        self._first = ""
+
+    def ask(self, path, headers, body):
+        given = {name: value.replace("{n}", str(self._number)) for name, value in headers.items()}
+        answer = self._door(
+            {"Authorization": f"Bearer {self._key}", **given},
+            raw(body, self._number),
+            path.replace("{first}", self._first),
+        )
+        self._first = self._first or json.loads(answer[2]).get("id", "")
+        return answer
+
+
+def test_what_one_door_recorded_the_other_repeats_and_gives_back(world, doors):
+    fast, django = doors
+    headers = {"Authorization": f"Bearer {world.rich_key}", "Idempotency-Key": "both"}
+    body = json.dumps({"user": "both", "cost": 4}).encode()
+    answers = [door(headers, body) for door in (fast, django, fast)]
+    assert answers[0][2] == answers[1][2] == answers[2][2]
+    check_id = json.loads(answers[0][2])["id"]
+    given = [door({"Authorization": f"Bearer {world.rich_key}"}, b"", f"checks/{check_id}/refund")[2] for door in doors]
+    assert given == [f'{{"id":"{check_id}","refunded":4}}'.encode()] * 2
 
 
 def test_on_one_counter(world, doors):

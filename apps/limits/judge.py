@@ -1,22 +1,27 @@
-"""A check through Django: the door's steps in the door's order, with a store that waits."""
+"""A check through Django, and its companions: the door's steps in the door's order, with a store that waits."""
 
 import itertools
 import time
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from threading import Lock
 
+import msgspec
 import structlog
 from django.conf import settings
 from redis import Redis, RedisError
 
-from apps.limits.callers import Callers
+from apps.limits.callers import Callers, Tenant
 from ratelimiter.engine.decision import Check, Decision
-from ratelimiter.engine.errors import EngineError
+from ratelimiter.engine.errors import EngineError, StoreFailed, Unavailable
+from ratelimiter.engine.explain import explain
+from ratelimiter.engine.interpret import GivenBack
 from ratelimiter.engine.prepare import prepare
-from ratelimiter.engine.wire.decode import check_decode, idempotency_of
-from ratelimiter.engine.wire.render import Answer, decision_render
+from ratelimiter.engine.records import REFUND, RELEASE, Idempotency, check_record_key, give_back_from
+from ratelimiter.engine.wire.decode import amount_decode, check_decode, idempotency_of
+from ratelimiter.engine.wire.render import Answer, decision_render, explanation_render, given_back_render
 from ratelimiter.events.schema import event_from
 from ratelimiter.events.spool import Spool
 from ratelimiter.snapshot.credentials import credential_choose, credential_key, permission_verify
@@ -27,6 +32,16 @@ from ratelimiter.store.live import LiveCounts
 from ratelimiter.store.sync import CALL_TIMEOUT_MS, SyncStore
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as it came: body, and the headers that say who asks, and whether again."""
+
+    body: bytes
+    authorization: bytes | None
+    api_key: bytes | None
+    idempotency_key: bytes | None = None
 
 
 class Judge:
@@ -41,31 +56,71 @@ class Judge:
         self._prefix = f"chk_{boot}"
         self._numbers = itertools.count(1)
 
-    def check(
-        self, body: bytes, *, authorization: bytes | None, api_key: bytes | None, idempotency_key: bytes | None
-    ) -> Answer:
+    def check(self, asked: Asked) -> Answer:
         """Raises EngineError."""
         started_ns = time.perf_counter_ns()
-        credential = credential_choose(authorization=authorization, api_key=api_key)
+        identity, tenant, now_ms = self._admit(asked, Scope.CHECK)
+        check = check_decode(asked.body)
+        idempotency = idempotency_of(asked.idempotency_key, asked.body)
+        decision = self._decide(check, identity, tenant, now_ms, idempotency)
+        if check.mode != "peek":
+            self._spool_append(check, decision, identity, started_ns)
+            if not decision.replayed:
+                self._count(decision, identity)
+        return decision_render(decision)
+
+    def explain(self, asked: Asked) -> Answer:
+        """What a check would meet and be told; counts nothing. Raises EngineError."""
+        identity, tenant, now_ms = self._admit(asked, Scope.CHECK)
+        check = msgspec.structs.replace(check_decode(asked.body), mode="peek")
+        explanation = explain(tenant.rule_set, check, now_ms=now_ms)
+        return explanation_render(self._decide(check, identity, tenant, now_ms), explanation)
+
+    def refund(self, asked: Asked, *, check_id: str) -> Answer:
+        """Raises EngineError."""
+        identity, _, _ = self._admit(asked, Scope.REFUND)
+        return self._give_back(identity, check_id, REFUND, amount_decode(asked.body))
+
+    def release(self, asked: Asked, *, check_id: str) -> Answer:
+        """Raises EngineError."""
+        identity, _, _ = self._admit(asked, Scope.CHECK)
+        return self._give_back(identity, check_id, RELEASE, None)
+
+    def _admit(self, asked: Asked, scope: Scope) -> tuple[Identity, Tenant, int]:
+        """Who asks, the tenant's rules, and the store's time in ms. Raises EngineError."""
+        credential = credential_choose(authorization=asked.authorization, api_key=asked.api_key)
         identity, tenant = self._callers.resolve(credential_key(credential))
         now_ms = self._store.now_ms()
-        permission_verify(identity, Scope.CHECK, suspended=tenant.suspended, now_ms=now_ms)
-        check = check_decode(body)
+        permission_verify(identity, scope, suspended=tenant.suspended, now_ms=now_ms)
+        return identity, tenant, now_ms
+
+    def _decide(
+        self, check: Check, identity: Identity, tenant: Tenant, now_ms: int, idempotency: Idempotency | None = None
+    ) -> Decision:
         prepared = prepare(
             tenant.rule_set,
             check,
             live=identity.live,
             now_ms=now_ms,
             check_id=f"{self._prefix}{next(self._numbers):08x}",
-            idempotency=idempotency_of(idempotency_key, body),
+            idempotency=idempotency,
         )
         outcome = self._store.decide(prepared)
         if not isinstance(outcome, Decision):
             raise outcome if isinstance(outcome, EngineError) else EngineError("this check has no decision")
-        if check.mode != "peek":
-            self._spool_append(check, outcome, identity, started_ns)
-            self._count(outcome, identity)
-        return decision_render(outcome)
+        return outcome
+
+    def _give_back(self, identity: Identity, check_id: str, what: int, amount: int | None) -> Answer:
+        """The record says which counters were charged; then one call gives back on all of them."""
+        key = check_record_key(identity.tenant, check_id, live=identity.live)
+        try:
+            raw = self._store.fetch(key)
+        except StoreFailed:
+            raise Unavailable("what was counted cannot be reached right now; try again") from None
+        outcome = self._store.decide(give_back_from(identity.tenant, key, raw, what, amount))
+        if not isinstance(outcome, GivenBack):
+            raise outcome if isinstance(outcome, EngineError) else EngineError("nothing was given back")
+        return given_back_render(check_id, what, outcome)
 
     def _spool_append(self, check: Check, decision: Decision, identity: Identity, started_ns: int) -> None:
         latency_us = (time.perf_counter_ns() - started_ns) // 1_000

@@ -170,6 +170,7 @@ def _member(camera: Camera, browser: Browser, service: Service) -> None:
     rotate = page.get_attribute("a[href$=rotate]", "href")
     camera.shoot("key-rotate", service.portal_url + rotate, state)
     camera.shoot("key-revoke", service.portal_url + rotate.replace("rotate", "revoke"), state)
+    camera.shoot("plan", f"{home}plan", state)
     camera.shoot("team", f"{home}team", state)
     camera.shoot("settings", f"{home}settings", state)
     camera.shoot("menu-tenants-live", home, state, prepare=lambda at: at.click(".menu-button >> nth=0"))
@@ -243,10 +244,11 @@ def _staff(camera: Camera, browser: Browser, service: Service) -> None:
         made = json.loads(demo.read_text())
     context = browser.new_context()
     page = context.new_page()
-    page.goto(f"{service.portal_url}/staff/login/")
-    page.fill("[name=username]", made["staff_email"])
+    page.goto(f"{service.portal_url}/accounts/login/")
+    page.fill("[name=login]", made["staff_email"])
     page.fill("[name=password]", made["staff_password"])
-    page.click("button[type=submit]")
+    page.click("main button")
+    page.wait_for_url(lambda url: "/login/" not in url)
     page.goto(f"{service.portal_url}/staff/tenants/tenant/")
     page.check(f"tr:has-text('{made['tenant']}') >> input[name=_selected_action]")
     page.select_option("[name=action]", "open_scope")
@@ -255,7 +257,9 @@ def _staff(camera: Camera, browser: Browser, service: Service) -> None:
     state = context.storage_state()
     for name, path in (
         ("staff", ""), ("staff-tenants", "tenants/tenant/"), ("staff-rules", "limits/rule/"),
-        ("staff-rule-new", "limits/rule/add/"), ("staff-keys", "apikeys/apikey/"), ("staff-plans", "plans/plan/"),
+        ("staff-rule-new", "limits/rule/add/"), ("staff-overrides", "limits/override/"),
+        ("staff-override-new", "limits/override/add/"), ("staff-sharding", "limits/sharding/add/"),
+        ("staff-keys", "apikeys/apikey/"), ("staff-plans", "plans/plan/"),
     ):  # fmt: skip
         camera.shoot(name, f"{service.portal_url}/staff/{path}", state)
 

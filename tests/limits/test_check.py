@@ -229,10 +229,80 @@ def test_a_callers_request_id_comes_back_when_it_is_one(member, check):
     assert check(member.secret, **{"x-request-id": "no spaces"}).headers["X-Request-Id"].startswith("req_")
 
 
+@pytest.fixture
+def companion(client):
+    """Asks one of the other addresses of the check API."""
+
+    def ask(secret, path, body=b"{}"):
+        raw = json.dumps(body) if isinstance(body, dict) else body
+        return client.post(
+            f"/api/v1/{path}", raw, content_type="application/json", headers={"authorization": f"Bearer {secret}"}
+        )
+
+    return ask
+
+
+def test_a_refund_needs_its_scope_and_gives_back_once(member, check, companion):
+    refunding = key_make(member.tenant_id, live=False, scopes=["check", "refund"]).secret
+    publishing.sweep(now=timezone.now())
+    made = json.loads(check(refunding, CHAT | {"refundable": True, "cost": 2}).content)["id"]
+    assert companion(member.secret, f"checks/{made}/refund").status_code == HTTPStatus.FORBIDDEN
+    for _ in range(2):
+        response = companion(refunding, f"checks/{made}/refund")
+        assert json.loads(response.content) == {"id": made, "refunded": 2}
+    assert json.loads(check(refunding).content)["remaining"] == 1
+
+
+def test_companions_answer_other_methods_with_405(member, client):
+    for path in ("check/explain", "checks/chk_00000000/refund", "checks/chk_00000000/release"):
+        response = client.get(f"/api/v1/{path}")
+        assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+        assert response.headers["RL-Decision"] == "none"
+
+
+def test_an_explanation_counts_nothing_and_leaves_no_event(member, check, companion, counters):
+    explained = json.loads(companion(member.secret, "check/explain", CHAT).content)
+    assert explained["decision"]["remaining"] == 1
+    assert explained["explanation"]["rules"][0]["why"] == "It matches and counts the check."
+    assert json.loads(check(member.secret).content)["remaining"] == 1
+    (name,) = counters.keys(f"live:{{{member.tenant_id}}}:*")
+    assert counters.hgetall(name) == {b"checks": b"1", b"allowed": b"1"}
+
+
+def test_a_repeat_is_an_event_again_and_counted_once(member, check, counters):
+    first, again = (check(member.secret, **{"idempotency-key": "k-1"}) for _ in range(2))
+    assert first.content == again.content
+    judging.judge()._spool.close()
+    events = [event for _boot, group in spool_read(judging.judge()._spool._folder) for event in group.events]
+    assert len({event.id for event in events}) == 1
+    assert len(events) == 2
+    (name,) = counters.keys(f"live:{{{member.tenant_id}}}:*")
+    assert counters.hgetall(name) == {b"checks": b"1", b"allowed": b"1"}
+    judging.judge.cache_clear()
+
+
+def test_giving_back_without_redis_is_503(member, check, companion, monkeypatch):
+    assert check(member.secret).status_code == HTTPStatus.OK
+
+    def refuse(*_, **__):
+        raise RedisGone("gone")
+
+    monkeypatch.setattr(Redis, "execute_command", refuse)
+    response = companion(member.secret, "checks/chk_0000000000000000/release")
+    assert (response.status_code, problem(response)["code"]) == (503, "unavailable")
+
+
 def test_the_schema_describes_it_with_examples(client, db):
     response = client.get("/api/schema?format=json")
     operation = json.loads(response.content)["paths"]["/api/v1/check"]["post"]
     assert operation["operationId"] == "check"
-    assert set(operation["responses"]) == {"200", "400", "401", "403", "404", "413", "429", "503"}
+    assert set(operation["responses"]) == {"200", "400", "401", "402", "403", "404", "413", "422", "429", "503"}
+    assert [parameter["name"] for parameter in operation["parameters"]] == ["Idempotency-Key"]
+    assert {"limits", "refundable"} <= set(
+        operation["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    )
     assert "A user asks for a chat completion".replace(" ", "") in str(operation["requestBody"]).replace(" ", "")
     assert "application/problem+json" in operation["responses"]["429"]["content"]
+    paths = json.loads(response.content)["paths"]
+    for path in ("/api/v1/check/explain", "/api/v1/checks/{check_id}/refund", "/api/v1/checks/{check_id}/release"):
+        assert {"200", "401", "403", "404", "503"} <= set(paths[path]["post"]["responses"])
