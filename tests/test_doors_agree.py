@@ -153,7 +153,7 @@ RICH_CASES = {
     "windows of the calendar": [ask(namespace="calendar", user="q{n}")] * 3,
     "explanations": [
         ask(EXPLAIN, user="vip"), ask(EXPLAIN), ask(EXPLAIN, namespace="gated", ip="198.51.100.7", user="root"),
-        ask(EXPLAIN, namespace="net", ip="2001:db8:1::1"), ask(EXPLAIN, user="r{n}", limits=[INLINE], cost=9),
+        ask(EXPLAIN, namespace="net", ip="2001:db8:1::1"), ask(EXPLAIN, user="r", limits=[INLINE], cost=9),
         ask(EXPLAIN, namespace="nowhere"), ask(EXPLAIN, rules=["gone"]), ask(EXPLAIN, moon=1),
     ],
 }  # fmt: skip

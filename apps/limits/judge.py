@@ -120,7 +120,7 @@ class Judge:
         outcome = self._store.decide(give_back_from(identity.tenant, key, raw, what, amount))
         if not isinstance(outcome, GivenBack):
             raise outcome if isinstance(outcome, EngineError) else EngineError("nothing was given back")
-        return given_back_render(check_id, what, outcome)
+        return given_back_render(check_id, what, outcome.amount)
 
     def _spool_append(self, check: Check, decision: Decision, identity: Identity, started_ns: int) -> None:
         latency_us = (time.perf_counter_ns() - started_ns) // 1_000

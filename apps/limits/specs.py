@@ -184,8 +184,8 @@ def _gate_problems(spec: RuleSpec) -> Iterator[Problem]:
 
 
 def _window_problems(spec: RuleSpec) -> Iterator[Problem]:
-    if spec.calendar_unit in CALENDAR_WINDOW_MS:
-        if spec.window_ms != CALENDAR_WINDOW_MS[spec.calendar_unit]:
+    if spec.calendar_unit:
+        if spec.window_ms != CALENDAR_WINDOW_MS.get(spec.calendar_unit, spec.window_ms):
             yield "window_ms", f"The calendar says it: a {spec.calendar_unit}."
     elif not MIN_WINDOW_MS <= spec.window_ms <= MAX_WINDOW_MS:
         yield "window_ms", "Must be between 1 second and 400 days."

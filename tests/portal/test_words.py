@@ -6,7 +6,7 @@ import pytest
 
 from apps.core.mail import mail_compose
 from apps.core.templatetags.portal import moment_words, percent, quantity
-from apps.limits.sentences import sentence_text, window_phrase
+from apps.limits.sentences import ordinal, sentence_text, window_phrase
 from apps.limits.specs import RuleSpec
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -57,11 +57,35 @@ def test_a_window_reads_in_its_largest_whole_unit():
         ({"algorithm": "token_bucket", "burst": 250}, "(token bucket, bursts up to 250)"),
         ({"mode": "shadow"}, "When exceeded, only record it."),
         ({"on_failure": "closed"}, "If our store cannot be reached, deny."),
+        ({"algorithm": "sliding_log"}, "allow 100 per 1 minute (sliding log)."),
+        ({"algorithm": "concurrency"}, "allow at most 100 at a time, each for at most 1 minute (concurrency)."),
+        ({"calendar_unit": "day"}, "allow 100 per calendar day in UTC ("),
+        ({"calendar_unit": "month"}, "allow 100 per calendar month in UTC ("),
+        ({"calendar_unit": "month", "calendar_anchor": 22}, "per month from the 22nd in UTC ("),
+        (
+            {"escalation_breaches": 1, "escalation_within_ms": 60_000, "escalation_block_ms": 3_600_000},
+            "deny; after 1 denial within 1 minute, block for 1 hour and twice as long each time again.",
+        ),
+        ({"escalation_breaches": 1, "mode": "shadow"}, "only record it. If"),
+        (
+            {"action": "deny", "match": {"ips": ["10.0.0.0/8"]}},
+            "Always refuse checks from 10.0.0.0/8, before any other rule.",
+        ),
+        (
+            {"action": "allow", "match": {"routes": ["/health"]}},
+            "Always let pass checks on /health; no other rule counts them.",
+        ),
     ],
 )
 def test_a_rule_is_a_sentence(fields, words):
     spec = RuleSpec(**({"name": "r", "type": "global", "limit": 100, "window_ms": 60_000, "key": ()} | fields))
     assert words in sentence_text(spec)
+
+
+def test_days_of_a_month_are_counted_as_people_do():
+    assert [ordinal(day) for day in (1, 2, 3, 4, 11, 12, 13, 21, 22, 23, 30, 31)] == [
+        "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "23rd", "30th", "31st",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
