@@ -83,7 +83,7 @@ def test_the_documented_example_applies_as_it_stands(alice, apply):
     page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
     example = page.partition("```yaml\n")[2].partition("```")[0]
     done = apply(example)
-    assert len(done["created"]) == 4
+    assert len(done["created"]) == 8
     assert apply(example)["unchanged"] == done["created"]
 
 
