@@ -120,7 +120,7 @@ def rules_apply(
     if not _differs(_held(tenant_id), wanted, prune=prune):
         return Applied((), (), (), tuple(_label(want.spec) for want in wanted.values()))
     revision_bump(tenant_id=tenant_id)
-    held = _held(tenant_id)
+    wanted, held = _verify_all(tenant_id, specs, overrides or {}), _held(tenant_id)  # again, with the tenant locked
     surplus = [one.row for identity, one in held.items() if identity not in wanted] if prune else []
     for row in surplus:
         row.delete()
