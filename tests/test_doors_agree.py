@@ -6,6 +6,7 @@ import re
 import pytest
 
 from apps.limits import judge as judging
+from ratelimiter.engine.quota import Quota
 from ratelimiter.engine.rules import (
     UNLIMITED,
     Action,
@@ -57,7 +58,7 @@ CASES = {
     "a large body": [b'{"user": "' + b"u" * 20_000 + b'"}'],
 }  # fmt: skip
 
-RICH_TENANT = 777
+RICH_TENANT, POOR_TENANT = 777, 778
 BY_USER = {"type": RuleType.USER, "key": ("user",), "window_ms": MINUTE_MS}
 PER_USER = rule("per-user", limit=5, **BY_USER)
 BY_IP = rule("by-ip", type=RuleType.IP, key=("ip",), limit=5, window_ms=MINUTE_MS, namespace="net")
@@ -193,6 +194,8 @@ class World:
             )
         )  # fmt: skip
         self.rich_key = self.keyring.key(RICH_TENANT, scopes=("check", "refund"))
+        self.keyring.publisher.snapshot_publish(TenantSnapshot(POOR_TENANT, 1, (), quota=Quota("2026-11-25T03Z", 2)))
+        self.poor_key = self.keyring.key(POOR_TENANT)
         self.spool = folder / "spool"
         self.door = DoorProcess(self.valkey, self.spool)
 
@@ -306,3 +309,10 @@ def test_on_one_counter(world, doors):
     body = json.dumps({"user": "shared"}).encode()
     statuses = [door(headers, body)[0] for door in doors * 2]
     assert statuses == [200, 200, 200, 429]
+
+
+def test_on_a_plan_that_is_used_up(world, doors):
+    answers = [door({"Authorization": f"Bearer {world.poor_key}"}, b"{}") for door in doors * 2]
+    assert [status for status, _, _ in answers] == [200, 200, 402, 402]
+    assert comparable(answers[2]) == comparable(answers[3])
+    assert json.loads(answers[2][2])["code"] == "plan_quota_exhausted"
