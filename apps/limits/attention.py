@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from apps.apikeys.selectors import KeyInfo
 from apps.limits.selectors import LiveDoors, RuleInfo
-from apps.plans.selectors import PlanInfo, PlanQuota
+from apps.plans.selectors import PlanQuota
 from apps.tenants.selectors import TenantInfo
 from ratelimiter.store.live import LiveTotals
 
@@ -34,7 +34,6 @@ def attention(
     today: LiveTotals,
     used: int,
     quota: PlanQuota,
-    plan: PlanInfo,
     now: datetime,
 ) -> list[Attention]:
     found = [
@@ -90,7 +89,7 @@ def _counts(today: LiveTotals) -> Iterator[Attention]:
         )
 
 
-def _quota(used: int, quota: PlanQuota, plan: PlanInfo) -> Iterator[Attention]:
+def _quota(used: int, quota: PlanQuota) -> Iterator[Attention]:
     if quota.cap and used >= quota.cap:
         yield Attention(
             "denied",
@@ -101,7 +100,7 @@ def _quota(used: int, quota: PlanQuota, plan: PlanInfo) -> Iterator[Attention]:
         yield Attention(
             "degraded",
             f"{used:,} of {quota.included_checks:,} included checks are used this period.",
-            f"They are what the {plan.name} plan includes.",
+            f"They are what the {quota.plan.name} plan includes.",
         )
 
 

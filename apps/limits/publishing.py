@@ -21,7 +21,7 @@ from apps.core.counters import counters
 from apps.core.errors import NotFound
 from apps.core.scope import TenantUnknown, tenant_scope
 from apps.limits.selectors import OverrideInfo, RuleInfo, overrides_in_force, rules_of, sharding_of
-from apps.plans.selectors import PlanQuota, entitlements_of, quota_of
+from apps.plans.selectors import PlanQuota, quota_of
 from apps.plans.services import periods_renew
 from apps.tenants.selectors import KeyEntry, digests_known, key_entries, key_entry_get, tenant_get, tenants_published
 from ratelimiter.engine import rules as engine
@@ -57,7 +57,7 @@ def snapshot_compile(*, tenant_id: int, now: datetime) -> TenantSnapshot:
     publication, older rules under a newer one would stay. Overrides that are over are left out.
     """
     tenant = tenant_get(tenant_id)
-    inline_types, quota = entitlements_of(tenant_id).rule_types, quota_of(tenant_id, now)
+    quota = quota_of(tenant_id, now)
     with tenant_scope(tenant_id):
         rules = rules_of(tenant_id)
         overrides = overrides_in_force(tenant_id=tenant_id, now=now)
@@ -76,7 +76,7 @@ def snapshot_compile(*, tenant_id: int, now: datetime) -> TenantSnapshot:
         },
         sharding=None if sharding is None else Sharding(sharding.dimension, sharding.shards),
         quota=quota_compile(quota),
-        inline_types=inline_types,
+        inline_types=quota.plan.rule_types,
     )
 
 

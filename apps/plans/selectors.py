@@ -60,11 +60,15 @@ class Entitlements:
 class PlanQuota:
     """`cap` is the most checks in a period, grace included; 0 counts without refusing."""
 
+    plan: PlanInfo
     period: Period
     following: Period
-    included_checks: int
     cap: int
     spend_cap_cents: int | None
+
+    @property
+    def included_checks(self) -> int:
+        return self.plan.included_checks
 
 
 def plans_all() -> list[PlanInfo]:
@@ -94,9 +98,7 @@ def quota_of(tenant_id: int, now: datetime) -> PlanQuota:
     else:
         anchor_at, plan, spend_cap_cents = held.since_at, _plan_info(held.plan), held.spend_cap_cents
     period = period_at(anchor_at, now)
-    return PlanQuota(
-        period, period.following(anchor_at), plan.included_checks, _cap(plan, spend_cap_cents), spend_cap_cents
-    )
+    return PlanQuota(plan, period, period.following(anchor_at), _cap(plan, spend_cap_cents), spend_cap_cents)
 
 
 def spend_cap_checks(plan: PlanInfo, spend_cap_cents: int) -> int:

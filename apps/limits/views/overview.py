@@ -12,7 +12,7 @@ from apps.core.fragments import is_fragment
 from apps.core.scope import tenant_scope
 from apps.limits.attention import attention
 from apps.limits.selectors import counts_today, first_check_seen, live_doors, quota_count, rules_of, sharding_of
-from apps.plans.selectors import plan_of, quota_of
+from apps.plans.selectors import quota_of
 from apps.tenants.access import TenantRequest, member_view
 from apps.tenants.permissions import Permission
 from apps.tenants.recent import tenant_remember
@@ -26,13 +26,11 @@ def overview(request: TenantRequest) -> HttpResponse:
     with tenant_scope(tenant.id):
         rules, keys, sharding = rules_of(tenant.id), keys_of(tenant.id), sharding_of(tenant.id)
     today = counts_today(tenant_id=tenant.id, now=now)
-    doors, plan, quota = live_doors(tenant.id), plan_of(tenant.id), quota_of(tenant.id, now)
+    doors, quota = live_doors(tenant.id), quota_of(tenant.id, now)
     used = quota_count(tenant_id=tenant.id, period=quota.period, sharding=sharding)
-    needs = attention(
-        tenant=tenant, rules=rules, keys=keys, doors=doors, today=today, used=used, quota=quota, plan=plan, now=now
-    )
+    needs = attention(tenant=tenant, rules=rules, keys=keys, doors=doors, today=today, used=used, quota=quota, now=now)
     context = {
-        "section": "overview", "now": now, "today": today, "quota": quota, "used": used, "plan": plan, "doors": doors,
+        "section": "overview", "now": now, "today": today, "quota": quota, "used": used, "plan": quota.plan, "doors": doors,
         "needs": needs, "rules_on": sum(rule.enabled for rule in rules),
         "left": max(0, quota.included_checks - used),
     }  # fmt: skip

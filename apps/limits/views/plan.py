@@ -16,7 +16,7 @@ from apps.core.scope import tenant_scope
 from apps.limits.selectors import quota_count, sharding_of
 from apps.plans.cards import plan_card
 from apps.plans.forms import SpendCapForm
-from apps.plans.selectors import plan_of, quota_of
+from apps.plans.selectors import quota_of
 from apps.plans.services import spend_cap_set
 from apps.tenants.access import TenantRequest, member_view
 from apps.tenants.permissions import Permission
@@ -28,7 +28,7 @@ from apps.tenants.permissions import Permission
 def plan(request: TenantRequest) -> HttpResponse:
     """Posting sets the spend cap, with a role that may change what is paid."""
     tenant = request.tenant
-    held, quota = plan_of(tenant.id), quota_of(tenant.id, timezone.now())
+    quota = quota_of(tenant.id, timezone.now())
     cap = quota.spend_cap_cents
     form = SpendCapForm(request.POST or None, initial={"spend_cap": None if cap is None else Decimal(cap) / 100})
     if request.method == "POST":
@@ -40,7 +40,7 @@ def plan(request: TenantRequest) -> HttpResponse:
         sharding = sharding_of(tenant.id)
     used = quota_count(tenant_id=tenant.id, period=quota.period, sharding=sharding)
     context = {
-        "section": "plan", "plan": held, "card": plan_card(held), "quota": quota, "used": used, "form": form,
+        "section": "plan", "plan": quota.plan, "card": plan_card(quota.plan), "quota": quota, "used": used, "form": form,
         "beyond": max(0, used - quota.included_checks),
     }  # fmt: skip
     return render(request, "plan/page.html", context, status=422 if form.errors else 200)
