@@ -41,7 +41,7 @@ def attention(
         *_tenant(tenant),
         *_rules(rules),
         *_counts(today),
-        *_quota(used, quota, plan),
+        *_quota(used, quota),
         *_keys(keys, now),
     ]
     order = {"denied": 0, "degraded": 1, "shadow": 2}

@@ -30,8 +30,8 @@ def overview(request: TenantRequest) -> HttpResponse:
     used = quota_count(tenant_id=tenant.id, period=quota.period, sharding=sharding)
     needs = attention(tenant=tenant, rules=rules, keys=keys, doors=doors, today=today, used=used, quota=quota, now=now)
     context = {
-        "section": "overview", "now": now, "today": today, "quota": quota, "used": used, "plan": quota.plan, "doors": doors,
-        "needs": needs, "rules_on": sum(rule.enabled for rule in rules),
+        "section": "overview", "now": now, "today": today, "quota": quota, "used": used, "plan": quota.plan,
+        "doors": doors, "needs": needs, "rules_on": sum(rule.enabled for rule in rules),
         "left": max(0, quota.included_checks - used),
     }  # fmt: skip
     tenant_remember(request)

@@ -40,8 +40,8 @@ def plan(request: TenantRequest) -> HttpResponse:
         sharding = sharding_of(tenant.id)
     used = quota_count(tenant_id=tenant.id, period=quota.period, sharding=sharding)
     context = {
-        "section": "plan", "plan": quota.plan, "card": plan_card(quota.plan), "quota": quota, "used": used, "form": form,
-        "beyond": max(0, used - quota.included_checks),
+        "section": "plan", "plan": quota.plan, "card": plan_card(quota.plan), "quota": quota, "used": used,
+        "form": form, "beyond": max(0, used - quota.included_checks),
     }  # fmt: skip
     return render(request, "plan/page.html", context, status=422 if form.errors else 200)
 
