@@ -155,9 +155,10 @@ class RuleForm(forms.Form):
     )
     lease = forms.IntegerField(
         required=False, min_value=1, label="Lease", widget=number(placeholder="none"),
-        help_text="Units that a door process may take ahead for one key, so that most checks need not ask our store. "
-        "At most a tenth of the limit, for limits of 100 and more. Per key, at most lease × number of door processes "
-        "units may be used later than the window that they were taken in.",
+        help_text="Units that a door process may take ahead for one busy key, so that most of its checks need not ask "
+        "our store. At most a tenth of the limit, for limits of 100 and more, and only where every rule that a check "
+        "meets has a lease. In a window never more than the limit passes; of a token bucket, at most lease × number "
+        "of door processes units a key may be used later than they were taken.",
     )  # fmt: skip
     enabled = forms.BooleanField(required=False, label="Enabled")
 

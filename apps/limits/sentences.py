@@ -114,7 +114,7 @@ def ordinal(day: int) -> str:
 def _gate(rule: Sentenced) -> list[Piece]:
     verb = "Always let pass" if rule.action == "allow" else "Always refuse"
     rest = "; no other rule counts them." if rule.action == "allow" else ", before any other rule."
-    return [Piece(verb, strong=True), Piece(" checks"), *_conditions(rule.match), Piece(rest)]
+    return [Piece(verb, strong=True), Piece(" checks"), *_conditions(rule.match, users=" of "), Piece(rest)]
 
 
 def _allowance(rule: Sentenced) -> list[Piece]:
@@ -144,9 +144,9 @@ def _subject(key: Sequence[str]) -> list[Piece]:
     return [Piece("For each "), Piece(" and ".join(dimension_words(name) for name in key), strong=True)]
 
 
-def _conditions(match: Mapping[str, Any]) -> list[Piece]:
+def _conditions(match: Mapping[str, Any], *, users: str = " that is ") -> list[Piece]:
     pieces: list[Piece] = []
-    for part, word in (("routes", " on "), ("ips", " from "), ("users", " that is ")):
+    for part, word in (("routes", " on "), ("ips", " from "), ("users", users)):
         if match.get(part):
             pieces += [Piece(word), Piece(_alternatives(match[part]), strong=True)]
     for position, (name, condition) in enumerate(sorted(match.get("attributes", {}).items())):
