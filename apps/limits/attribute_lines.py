@@ -21,9 +21,8 @@ def attribute_read(line: str) -> tuple[str, Any]:
 
 def attribute_write(name: str, condition: Mapping[str, Any]) -> str:
     """What `attribute_read` reads back as the same condition."""
-    if any(separator in f" {name} " for separator in _OPERATORS):
-        name = _quoted(name)
-    name = _value_write(name) if not name.startswith('"') else name
+    is_misread = any(separator in f" {name} " for separator in _OPERATORS)
+    name = _quoted(name) if is_misread else _value_write(name)
     if "equals" in condition:
         return f"{name} is {_value_write(condition['equals'])}"
     if "prefix" in condition:

@@ -2,7 +2,7 @@
 
 import pytest
 from django import forms
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from apps.limits.attribute_lines import attribute_read, attribute_write
@@ -16,6 +16,8 @@ conditions = st.one_of(
 
 
 @given(name=text, condition=conditions)
+@example(name='"', condition={"equals": "0"})
+@example(name=' is "', condition={"in": ['"', "a, b"]})
 def test_what_is_written_is_read_back(name, condition):
     line = attribute_write(name, condition)
     assert line.splitlines() == [line]
