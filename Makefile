@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset test test-fast test-long lint format bench lock
+.PHONY: help run reset test test-fast test-long lint format bench bench-quick lock
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## set up everything and run the whole service on this machine
 	@$(PYTHON) config/bootstrap.py local
@@ -48,12 +48,16 @@ format: ## let ruff lay the code out
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: ## measure the door: CPU per check, latency, fairness
-	@$(PYTHON) config/bootstrap.py test
-	@$(BIN)/python -m tests.bench.door
+bench: ## measure the door beside what else there is, and write docs/performance.md
+	@$(PYTHON) config/bootstrap.py bench
+	@$(BIN)/python -m tests.bench
+
+bench-quick: ## the same in less than a minute, of fewer contenders; only prints
+	@$(PYTHON) config/bootstrap.py bench
+	@$(BIN)/python -m tests.bench --quick
 
 lock: ## write requirements/*.txt anew from requirements/*.in
 	@$(PYTHON) config/bootstrap.py test
-	@cd requirements && before=; for role in door web local test; do \
+	@cd requirements && before=; for role in door web local test bench; do \
 	  VIRTUAL_ENV=../.venv ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    $${before:+-c $$before.txt} $$role.in -o $$role.txt || exit 1; before=$$role; done

@@ -8,15 +8,27 @@ from collections import deque
 from typing import NamedTuple
 
 HOST = "127.0.0.1"
-_LENGTH = b"\r\nContent-Length: "
+SILENCE_S = 15  # a server that says nothing for so long has failed
+_LENGTHS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+_DEGRADED = b'"degraded":true'
+# What an entry of a batch may not say; the batch itself is always 200.
+_FAULTS = (b'"status":4', b'"status":5')
 
 
 class Outcome(NamedTuple):
-    """`statuses` by HTTP status; latencies in seconds, sorted."""
+    """`statuses` by HTTP status; latencies in seconds, sorted. `degraded`: answers of which some part came without the
+    store; `faulty`: 200s that hold an entry of a batch with another status.
+    """
 
     elapsed_s: float
     statuses: dict[int, int]
     latencies: list[float]
+    degraded: int = 0
+    faulty: int = 0
+
+    @property
+    def answers(self) -> int:
+        return len(self.latencies)
 
     def quantile_ms(self, share: float) -> float:
         return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))] * 1_000
@@ -31,26 +43,68 @@ class _Client:
         self.buffer = b""
         self.due = 0.0
 
-    def receive(self) -> int:
-        """The status when the response is complete, else 0."""
+    def receive(self) -> bytes:
+        """The response when it is complete, else nothing."""
         data = self.socket.recv(262_144)
         if not data:
-            raise ConnectionError("the door closed a connection")
+            raise ConnectionError("the server closed a connection")
         buffer = self.buffer = self.buffer + data if self.buffer else data
         end = buffer.find(b"\r\n\r\n")
         if end < 0:
-            return 0
-        at = buffer.find(_LENGTH)
-        length = int(buffer[at + len(_LENGTH) : buffer.find(b"\r\n", at + 2)])
+            return b""
+        at = buffer.find(_LENGTHS[0], 0, end)
+        if at < 0:
+            at = buffer.find(_LENGTHS[1], 0, end)
+        length = int(buffer[at + len(_LENGTHS[0]) : buffer.find(b"\r\n", at + 2)])
         if len(buffer) < end + 4 + length:
-            return 0
+            return b""
         self.buffer = b""
-        return int(buffer[9:12])
+        return buffer
 
 
-def closed_loop(port, payloads, *, connections, total) -> Outcome:
+class _Tally:
+    def __init__(self, connections, port):
+        self.clients = [_Client(port) for _ in range(connections)]
+        self._by_descriptor = {client.socket.fileno(): client for client in self.clients}
+        self._poll = select.epoll()
+        for client in self.clients:
+            self._poll.register(client.socket, select.EPOLLIN)
+        self._latencies, self._statuses = [], {}
+        self._degraded = self._faulty = 0
+        self.begun = self._heard = time.perf_counter()
+
+    def wait(self, timeout_s: float) -> list[_Client]:
+        """Those who have their answer, which is counted. Raises TimeoutError when nobody was answered for long."""
+        ready = [self._by_descriptor[descriptor] for descriptor, _ in self._poll.poll(timeout_s)]
+        answered = [client for client in ready if self._count(client)]
+        now = time.perf_counter()
+        if ready:
+            self._heard = now
+        elif now - self._heard > SILENCE_S:
+            raise TimeoutError(f"the server has been silent for {SILENCE_S} s")
+        return answered
+
+    def outcome(self) -> Outcome:
+        elapsed_s = time.perf_counter() - self.begun
+        for client in self.clients:
+            client.socket.close()
+        return Outcome(elapsed_s, self._statuses, sorted(self._latencies), self._degraded, self._faulty)
+
+    def _count(self, client) -> bool:
+        response = client.receive()
+        if not response:
+            return False
+        self._latencies.append(time.perf_counter() - client.due)
+        status = int(response[9:12])
+        self._statuses[status] = self._statuses.get(status, 0) + 1
+        self._degraded += _DEGRADED in response
+        self._faulty += status == 200 and any(fault in response for fault in _FAULTS)
+        return True
+
+
+def closed_loop(port, payloads, *, connections, seconds) -> Outcome:
     """As many requests at a time as connections, as fast as they are answered."""
-    return _in_process(_closed_loop, port, payloads, connections, total)
+    return _in_process(_closed_loop, port, payloads, connections, seconds)
 
 
 def open_loop(port, payloads, *, connections, rate, seconds) -> Outcome:
@@ -86,44 +140,35 @@ def _report(sender, target, arguments):
         sender.send(error)
 
 
-def _closed_loop(port, payloads, connections, total):
-    clients = [_Client(port) for _ in range(connections)]
-    by_descriptor = {client.socket.fileno(): client for client in clients}
-    poll = select.epoll()
-    latencies, statuses = [], {}
+def _closed_loop(port, payloads, connections, seconds):
+    tally = _Tally(connections, port)
     sent = 0
-    begun = time.perf_counter()
-    for client in clients:
-        poll.register(client.socket, select.EPOLLIN)
+
+    def send(client):
+        nonlocal sent
         client.due = time.perf_counter()
         client.socket.send(payloads[sent % len(payloads)])
         sent += 1
-    while len(latencies) < total:
-        for descriptor, _ in poll.poll():
-            client = by_descriptor[descriptor]
-            status = client.receive()
-            if not status:
-                continue
-            now = time.perf_counter()
-            latencies.append(now - client.due)
-            statuses[status] = statuses.get(status, 0) + 1
-            if sent < total:
-                client.due = now
-                client.socket.send(payloads[sent % len(payloads)])
-                sent += 1
-    return Outcome(time.perf_counter() - begun, statuses, sorted(latencies))
+
+    for client in tally.clients:
+        send(client)
+    end = tally.begun + seconds
+    waiting = connections
+    while waiting:
+        for client in tally.wait(1.0):
+            if time.perf_counter() < end:
+                send(client)
+            else:
+                waiting -= 1
+    return tally.outcome()
 
 
 def _open_loop(port, payloads, connections, rate, seconds):
-    idle = deque(_Client(port) for _ in range(connections))
-    by_descriptor = {client.socket.fileno(): client for client in idle}
-    poll = select.epoll()
-    for client in idle:
-        poll.register(client.socket, select.EPOLLIN)
-    latencies, statuses = [], {}
-    total, sent = int(rate * seconds), 0
-    begun = time.perf_counter()
-    while len(latencies) < total:
+    tally = _Tally(connections, port)
+    idle = deque(tally.clients)
+    begun = tally.begun
+    total, sent, answered = int(rate * seconds), 0, 0
+    while answered < total:
         now = time.perf_counter()
         while sent < total and idle and begun + sent / rate <= now:
             client = idle.popleft()
@@ -131,11 +176,9 @@ def _open_loop(port, payloads, connections, rate, seconds):
             client.socket.send(payloads[sent % len(payloads)])
             sent += 1
         wait = max(0.0, begun + sent / rate - now) if sent < total and idle else 1.0
-        for descriptor, _ in poll.poll(min(wait, 1.0)):
-            client = by_descriptor[descriptor]
-            status = client.receive()
-            if status:
-                latencies.append(time.perf_counter() - client.due)
-                statuses[status] = statuses.get(status, 0) + 1
-                idle.append(client)
-    return Outcome(time.perf_counter() - begun, statuses, sorted(latencies))
+        free = tally.wait(min(wait, 1.0))
+        answered += len(free)
+        idle.extend(free)
+        if now - begun > 2 * seconds + SILENCE_S:
+            raise TimeoutError(f"{rate:.0f} requests a second are too many for this server")
+    return tally.outcome()
