@@ -316,3 +316,15 @@ def test_on_a_plan_that_is_used_up(world, doors):
     assert [status for status, _, _ in answers] == [200, 200, 402, 402]
     assert comparable(answers[2]) == comparable(answers[3])
     assert json.loads(answers[2][2])["code"] == "plan_quota_exhausted"
+
+
+def test_a_refund_through_django_is_seen_by_the_door_that_holds_the_denial(world, doors):
+    """The door refuses a full counter again without asking; whoever refunds waits until it no longer does."""
+    fast, django = doors
+    tenant = world.keyring.tenant(rule("one", limit=1, window_ms=86_400_000))
+    headers = {"Authorization": f"Bearer {world.keyring.key(tenant, scopes=('check', 'refund'))}"}
+    for _ in range(5):
+        status, _, body = fast(headers, b'{"refundable": true}')
+        assert status == 200
+        assert {fast(headers, b'{"refundable": true}')[0] for _ in range(3)} == {429}
+        assert django(headers, b"", f"checks/{json.loads(body)['id']}/refund")[0] == 200

@@ -28,6 +28,7 @@ from ratelimiter.snapshot.credentials import credential_choose, credential_key, 
 from ratelimiter.snapshot.keyring import Pepper
 from ratelimiter.snapshot.model import Identity, Scope
 from ratelimiter.store.client import counters_client
+from ratelimiter.store.denials import HOLD_MS
 from ratelimiter.store.live import LiveCounts
 from ratelimiter.store.sync import CALL_TIMEOUT_MS, SyncStore
 
@@ -120,6 +121,8 @@ class Judge:
         outcome = self._store.decide(give_back_from(identity.tenant, key, raw, what, amount))
         if not isinstance(outcome, GivenBack):
             raise outcome if isinstance(outcome, EngineError) else EngineError("nothing was given back")
+        if what == REFUND:
+            time.sleep(HOLD_MS / 1_000)  # doors may hold denials from before it for so long
         return given_back_render(check_id, what, outcome.amount)
 
     def _spool_append(self, check: Check, decision: Decision, identity: Identity, started_ns: int) -> None:
