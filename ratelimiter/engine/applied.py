@@ -13,6 +13,11 @@ PASSED, DENIED, SHADOW_DENIED = 0, 1, 2  # what events say of a rule
 HEAVY = 250  # entries of a log or of slots that cost about as much as one more evaluation
 
 
+def outcome_code(rule_id: int, outcome: int) -> int:
+    """One number for what became of one rule, as events carry it: the rule's id above two bits of outcome."""
+    return rule_id << 2 | outcome
+
+
 class Standing(IntEnum):
     """Whether a counter is asked at all."""
 
@@ -58,7 +63,10 @@ class Applied:
         self.is_enforced = rule.mode is RuleMode.ENFORCE
         self.window_ms = rule.window_ms if rule.calendar is None else 0
         self.policy = f'"{rule.name}";q={limit};w={-(-rule.window_ms // 1_000)}'
-        self.outcomes = ((rule.id, PASSED), (rule.id, DENIED if self.is_enforced else SHADOW_DENIED))
+        self.outcomes = (
+            outcome_code(rule.id, PASSED),
+            outcome_code(rule.id, DENIED if self.is_enforced else SHADOW_DENIED),
+        )
         # Whether a denial stays one until its wait is over, unless somebody gives back.
         self.repeats_denials = not penalty_key and rule.algorithm is not Algorithm.CONCURRENCY
         self.weight = _weight(rule, limit) + (penalty_key != b"")
