@@ -96,7 +96,7 @@ class Parts:
         self._parts: list[Part] = []
         self._stopping = threading.Event()
         self._passwords = _passwords(folder)
-        self.owner_url = self.app_url = self.counters_url = self.bus_url = ""
+        self.owner_url = self.app_url = self.ingest_url = self.counters_url = self.bus_url = ""
 
     @classmethod
     def start(cls, folder: Path, *, durable: bool = True, environ: Mapping[str, str] | None = None) -> "Parts":
@@ -117,6 +117,7 @@ class Parts:
         return {
             "DATABASE_URL": self.app_url,
             "DATABASE_OWNER_URL": self.owner_url,
+            "DATABASE_INGEST_URL": self.ingest_url,
             "COUNTERS_URL": self.counters_url,
             "BUS_URL": self.bus_url,
         }
@@ -144,6 +145,7 @@ class Parts:
         if given.get("DATABASE_URL"):
             self.app_url = given["DATABASE_URL"]
             self.owner_url = given.get("DATABASE_OWNER_URL", "")
+            self.ingest_url = given.get("DATABASE_INGEST_URL", "")
             return
         binaries, user = _postgres_binaries()
         data = _reachable_folder(self._folder / "postgres", user)
@@ -162,6 +164,7 @@ class Parts:
         _roles_and_database_ensure(admin, self._passwords)
         self.owner_url = url.format("rl_owner", self._passwords["rl_owner"], DATABASE)
         self.app_url = url.format("rl_app", self._passwords["rl_app"], DATABASE)
+        self.ingest_url = url.format("rl_ingest", self._passwords["rl_ingest"], DATABASE)
 
     def _initialise_postgres(self, binaries: Path, data: Path, user: int | None) -> None:
         with tempfile.NamedTemporaryFile("w", suffix=".pw") as password:
@@ -206,13 +209,14 @@ class Parts:
 
 
 def _passwords(folder: Path) -> dict[str, str]:
+    """Made once and kept; a folder from before a part was added gets that part's."""
     path = folder / "passwords.json"
-    if path.exists():
-        kept: dict[str, str] = json.loads(path.read_text())
-        return kept
-    made = {name: secrets.token_hex(16) for name in ("postgres", "rl_owner", "rl_app", "counters", "bus")}
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(made))
+    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    names = ("postgres", "rl_owner", "rl_app", "rl_ingest", "counters", "bus")
+    made = {name: secrets.token_hex(16) for name in names} | kept
+    if made != kept:
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(made))
     return made
 
 
@@ -292,7 +296,7 @@ def _roles_and_database_ensure(admin_url: str, passwords: Mapping[str, str]) -> 
     from psycopg import sql
 
     with psycopg.connect(admin_url, autocommit=True) as connection:
-        for role in ("rl_owner", "rl_app"):
+        for role in ("rl_owner", "rl_app", "rl_ingest"):
             known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
             rights = "CREATEDB" if role == "rl_owner" else "NOCREATEDB"
             statement = sql.SQL("{} ROLE {} LOGIN NOSUPERUSER NOBYPASSRLS {} PASSWORD {}").format(

@@ -21,6 +21,9 @@ class Env(msgspec.Struct, frozen=True):
     secret_key: Annotated[str, Meta(min_length=32, description="signs sessions and links")]
     key_peppers: Annotated[str, Meta(description="version:hex, comma-separated; the newest makes new key digests")]
     database_owner_url: Annotated[str, Meta(description="the role that owns the tables: migrations and cells")] = ""
+    database_ingest_url: Annotated[str, Meta(description="the role that writes analytics; for its workers only")] = ""
+    database_ingest_role: Annotated[str, Meta(description="that role's name, for the owner's grants")] = "rl_ingest"
+    events_url: Annotated[str, Meta(description="kafka:// or redis://, where the shipper puts events; bus_url")] = ""
     database_role: Annotated[str, Meta(pattern="^(app|owner)$", description="which of the two URLs is used")] = "app"
     database_pool: Annotated[int, Meta(ge=0, le=100, description="connections kept per process; 0 is no pool")] = 0
     portal_url: Annotated[str, Meta(description="where browsers find the portal")] = "http://127.0.0.1:8000"

@@ -53,6 +53,7 @@ def main() -> None:
         say("Bringing the database up to date")
         _manage(environment | {"DATABASE_ROLE": "owner"}, "migrate_schemas", "--verbosity", "0")
         _manage(environment | {"DATABASE_ROLE": "owner"}, "cells_ensure")
+        _manage(environment | {"DATABASE_ROLE": "owner"}, "analytics_ensure")
         _manage(environment, "demo", "--path", str(DEMO))
         environment.setdefault("EXAMPLE_KEY", json.loads(DEMO.read_text())["api_key"])  # the landing page's curl works
         parts.keep_alive()

@@ -8,7 +8,20 @@ from django.test import TransactionTestCase
 
 from tests import database
 
-SLOW_LAST = ("events", "engine", "plans", "apikeys", "limits", "tenancy", "portal", "proofs", "door", "topologies", "browser")
+SLOW_LAST = (
+    "events",
+    "engine",
+    "plans",
+    "apikeys",
+    "limits",
+    "analytics",
+    "tenancy",
+    "portal",
+    "proofs",
+    "door",
+    "topologies",
+    "browser",
+)
 
 
 def pytest_collection_modifyitems(items):

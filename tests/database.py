@@ -22,6 +22,8 @@ def database_make():
     with as_owner(name):
         call_command("migrate_schemas", verbosity=0, interactive=False)
         call_command("cells_ensure", verbosity=0)
+        call_command("analytics_ensure", verbosity=0)
+    settings.DATABASE_INGEST_URL = urlsplit(os.environ["DATABASE_INGEST_URL"])._replace(path=f"/{name}").geturl()
 
 
 def database_drop():
@@ -60,6 +62,20 @@ def database_empty(*_):
         names = [sql.Identifier(schema, table) for schema, table in tables if table not in KEPT]
         owner.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(names)))
         owner.execute("UPDATE public.tenants_cell SET tenant_count = 0, is_open = true")
+        _analytics_empty(owner)
+
+
+def _analytics_empty(owner):
+    """Most tests leave nothing there, and looking is quicker than truncating."""
+    names = [name for (name,) in owner.execute(
+        "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'analytics'::regnamespace AND c.relkind IN ('r', 'p')"
+        " AND NOT c.relispartition AND c.relname NOT IN ('secret', 'settled', 'folded')"
+    )]  # fmt: skip
+    full = [name for name in names if owner.execute(f"SELECT 1 FROM analytics.{name} LIMIT 1").fetchone()]
+    if full:
+        tables = sql.SQL(", ").join(sql.Identifier("analytics", name) for name in full)
+        owner.execute(sql.SQL("TRUNCATE {}").format(tables))
+        owner.execute("UPDATE analytics.settled SET until = 'epoch'; UPDATE analytics.folded SET until = 'epoch'")
 
 
 def _become(variable, name, *, is_owner):

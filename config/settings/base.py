@@ -39,6 +39,7 @@ SHARED_APPS = [
     "apps.core",
     "apps.tenants",
     "apps.plans",
+    "apps.analytics",
 ]
 TENANT_APPS = ["apps.apikeys", "apps.limits"]
 INSTALLED_APPS = SHARED_APPS + TENANT_APPS
@@ -85,6 +86,8 @@ DATABASES = {"default": env.database()}
 DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
 DATABASE_IS_OWNER = env.database_role == "owner"
 DATABASE_APPLICATION_ROLE = env.application_role()
+DATABASE_INGEST_URL = env.database_ingest_url
+DATABASE_INGEST_ROLE = env.database_ingest_role
 TENANT_MODEL = "tenants.Cell"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CELL_CAPACITY = 1_000  # tenants in a cell
@@ -105,6 +108,7 @@ CACHES = {
 }
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 CELERY_BROKER_URL = env.redis(0)
+EVENTS_URL = env.events_url or env.redis(0)
 
 # Accounts
 AUTH_USER_MODEL = "tenants.User"

@@ -27,7 +27,8 @@ def event(number=1, **changes):
     facts = {
         "version": VERSION, "id": f"chk_{number:08x}", "at_ms": 120_000 + number, "latency_us": 500, "tenant": 7,
         "key_id": 3, "live": True, "mode": "consume", "allowed": True, "degraded": False, "reason": "ok", "cost": 2,
-        "namespace": "default", "ip": None, "route": None, "user": "u", "attributes": {}, "results": [outcome_code(1, PASSED)],
+        "namespace": "default", "ip": None, "route": None, "user": "u", "attributes": {},
+        "results": [outcome_code(1, PASSED)],
     }  # fmt: skip
     return Event(**facts | changes)
 

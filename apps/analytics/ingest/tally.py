@@ -1,0 +1,159 @@
+"""What one batch adds, put together from records of the bus before anything is written.
+
+Numbers of a partition's events only grow for each door process: what is not above the last one counted came again and
+is dropped, what is above the next one leaves a gap, which is remembered. Events on record (idempotent repeats) are held
+back until it is known who may count them.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from apps.analytics.ingest.raw import RawRows
+from ratelimiter.events.bus import Message
+from ratelimiter.events.schema import VERSION, Event, Group, record_decode
+from ratelimiter.events.totals import Totals
+
+Place = tuple[str, int]  # boot id, partition
+
+
+@dataclass(slots=True)
+class Source:
+    """One door process in one partition. Whatever it decided before `heard_ms` (Unix ms) is counted."""
+
+    last_seq: int = 0
+    heard_ms: int = 0
+    is_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    boot: str
+    partition: int
+    first_seq: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """What cannot be counted, of the message at `position`; the `number`th there."""
+
+    partition: int
+    position: str
+    number: int
+    payload: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimeWindow:
+    """Unix ms; events outside have no partition to go to, and no business being there."""
+
+    from_ms: int
+    until_ms: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """`sources` are those that changed. `events` is how many were counted, those held back too."""
+
+    totals: Totals = field(default_factory=Totals)
+    sources: dict[Place, Source] = field(default_factory=dict)
+    positions: dict[int, str] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    recorded: dict[tuple[int, str], Event] = field(default_factory=dict)
+    events: int = 0
+    repeated: int = 0
+
+
+class Tallying:
+    """`known(boot, partition)` is the source as it was committed last."""
+
+    def __init__(self, *, known: Callable[[Place], Source], raw: RawRows, window: TimeWindow) -> None:
+        self._known = known
+        self._raw = raw
+        self._window = window
+        self.tally = Tally()
+
+    def take(self, message: Message) -> None:
+        try:
+            record = record_decode(message.payload)
+            if record.version != VERSION:
+                raise msgspec.ValidationError(f"version {record.version} is not known")
+            if any(group.partition != message.partition for group in record.groups):
+                raise msgspec.ValidationError("it lies in another partition than it says")
+        except msgspec.MsgspecError as error:
+            self._bury(message, str(error))
+        else:
+            for group in record.groups:
+                self._group(message, record.boot, group)
+        self.tally.positions[message.partition] = message.next
+
+    def claimed(self, won: Iterable[tuple[int, str]]) -> None:
+        """Counts the events that were held back and are this batch's to count."""
+        self._count([self.tally.recorded[name] for name in won])
+
+    def _group(self, message: Message, boot: str, group: Group) -> None:
+        source = self._source((boot, message.partition))
+        if group.heard_ms:
+            source.heard_ms = max(source.heard_ms, group.heard_ms)
+        source.is_over = source.is_over or group.last
+        count = group.count
+        if not count:
+            return
+        if not source.heard_ms and group.events:
+            source.heard_ms = group.events[0].at_ms  # before its first check there was nothing
+        ahead = group.first - source.last_seq - 1
+        if ahead > 0:
+            self.tally.gaps.append(Gap(boot, message.partition, source.last_seq + 1, ahead))
+        elif -ahead >= count:
+            self.tally.repeated += count
+            return
+        source.last_seq = group.first + count - 1
+        events = group.events
+        if ahead < 0:
+            self.tally.repeated += -ahead
+            events = events[-ahead:]
+        self._events(message, events)
+        if group.collapsed is not None:
+            if ahead < 0:  # part of it was counted already, and nobody can tell which
+                self._bury(message, f"{group.collapsed.count} collapsed events overlap what was counted")
+            else:
+                self.tally.totals.merge(group.collapsed)
+                self.tally.events += group.collapsed.count
+
+    def _events(self, message: Message, events: list[Event]) -> None:
+        from_ms, until_ms = self._window.from_ms, self._window.until_ms
+        for event in events:
+            if event.recorded or not from_ms <= event.at_ms < until_ms:
+                events = [event for event in events if self._is_plain(message, event)]
+                break
+        self._count(events)
+
+    def _is_plain(self, message: Message, event: Event) -> bool:
+        """False when the event is not to be counted now, or never; it is where it belongs then."""
+        if not self._window.from_ms <= event.at_ms < self._window.until_ms:
+            self._bury(message, f"{event.id} happened at {event.at_ms} ms, which is not to be believed")
+            return False
+        if event.recorded:
+            self.tally.recorded.setdefault((event.tenant, event.id), event)
+        return not event.recorded
+
+    def _count(self, events: list[Event]) -> None:
+        self.tally.totals.add(events)
+        self._raw.add(events)
+        self.tally.events += len(events)
+
+    def _source(self, place: Place) -> Source:
+        source = self.tally.sources.get(place)
+        if source is None:
+            known = self._known(place)
+            source = self.tally.sources[place] = Source(known.last_seq, known.heard_ms, known.is_over)
+        return source
+
+    def _bury(self, message: Message, reason: str) -> None:
+        dead = self.tally.dead
+        number = sum((letter.partition, letter.position) == (message.partition, message.next) for letter in dead[-64:])
+        dead.append(DeadLetter(message.partition, message.next, number, message.payload, reason))

@@ -1,0 +1,20 @@
+"""Keeping the schema fit to be written to."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from apps.analytics import partitions
+
+
+@dataclass(frozen=True, slots=True)
+class Ensured:
+    made: int
+    dropped: list[str]
+
+
+def tables_ensure(*, now: datetime) -> Ensured:
+    """For the owner's role, after migrations and every hour: rights, partitions ahead, and none that is due to go."""
+    partitions.rights_ensure()
+    made = partitions.partitions_ensure(now=now)
+    partitions.compression_ensure()
+    return Ensured(made, partitions.expired_drop(now=now))
