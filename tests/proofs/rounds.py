@@ -9,7 +9,7 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-COUNTS = 1_000_000  # some 50 ms of CPU where nothing else runs
+COUNTS = 2_000_000  # some 100 ms of CPU; what grows with the square of a read takes seconds
 
 
 def rounds(normally: int) -> int:
