@@ -17,7 +17,7 @@ from apps.analytics.ingest import write
 from apps.analytics.ingest.database import Connection
 from apps.analytics.ingest.identifiers import Identifiers
 from apps.analytics.ingest.raw import RawRows
-from apps.analytics.ingest.tally import DeadLetter, Place, Source, Tallying, TimeWindow
+from apps.analytics.ingest.tally import DeadLetter, Place, Source, Tally, Tallying, TimeWindow
 from apps.analytics.tables import TABLE
 from ratelimiter.events.bus import Message, OffsetLost, Reader
 from ratelimiter.events.spool import PARTITIONS
@@ -149,7 +149,7 @@ class Ingest:
                 return self._write(messages, now)
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             if len(messages) == 1:
-                return self._refused(messages[0], error)
+                return self._refused(messages[0], error, now)
         middle = len(messages) // 2
         log.warning("ingest_batch_split", records=len(messages))
         first, second = self._count(messages[:middle], now), self._count(messages[middle:], now)
@@ -157,9 +157,7 @@ class Ingest:
 
     def _write(self, messages: list[Message], now: datetime) -> Drained:
         connection = self._connection
-        self._identifiers.batch_begin(time.monotonic())
-        self._raw.batch_begin(now.timestamp())
-        tallying = Tallying(known=self._source, raw=self._raw, window=_window(now))
+        tallying = self._tallying(now)
         for message in messages:
             tallying.take(message)
         tally = tallying.tally
@@ -167,7 +165,24 @@ class Ingest:
         write.totals_write(connection, tally.totals, now=now)
         write.late_write(connection, tally.totals, settled=self._settled())
         write.raw_write(connection, self._raw, self._identifiers, pseudonymised=self._pseudonymised())
-        write.progress_write(connection, tally)
+        return self._progress(tally)
+
+    def _refused(self, message: Message, error: psycopg.Error, now: datetime) -> Drained:
+        """PostgreSQL will never take this one."""
+        tallying = self._tallying(now)
+        tallying.skip(message)
+        reason = f"{type(error).__name__}: {error}"
+        tallying.tally.dead.append(DeadLetter(message.partition, message.next, 0, message.payload, reason))
+        return self._progress(tallying.tally)
+
+    def _tallying(self, now: datetime) -> Tallying:
+        self._identifiers.batch_begin(time.monotonic())
+        self._raw.batch_begin(now.timestamp())
+        return Tallying(known=self._source, raw=self._raw, window=_window(now))
+
+    def _progress(self, tally: Tally) -> Drained:
+        """What comes last in a transaction, because it cannot be undone here and must not be half done."""
+        write.progress_write(self._connection, tally)
         self._dead_letters_send(tally.dead)
         self._advance(tally.positions)
         for (boot, partition), source in tally.sources.items():
@@ -176,17 +191,6 @@ class Ingest:
             log.error("events_missing", boot=gap.boot, partition=gap.partition, first=gap.first_seq, count=gap.missing)
         missing = sum(gap.missing for gap in tally.gaps)
         return Drained(1, tally.events, tally.repeated, len(tally.dead), missing)
-
-    def _refused(self, message: Message, error: psycopg.Error) -> Drained:
-        """PostgreSQL will never take this one."""
-        letter = DeadLetter(message.partition, message.next, 0, message.payload, f"{type(error).__name__}: {error}")
-        self._dead_letters_send([letter])
-        self._connection.execute(
-            "INSERT INTO analytics.dead_letter (partition, position, number, reason) VALUES (%s, %s, 0, %s)",
-            [letter.partition, letter.position, letter.reason],
-        )
-        self._advance({message.partition: message.next})
-        return Drained(batches=1, dead=1)
 
     def _dead_letters_send(self, letters: Sequence[DeadLetter]) -> None:
         for letter in letters:

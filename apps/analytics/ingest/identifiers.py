@@ -44,5 +44,5 @@ class Identifiers:
 def identifier_digest(salt: bytes, tenant: int, kind: str, value: str) -> int:
     """Never 0, which stands for nobody in particular."""
     text = f"{kind}\0{value}".encode("utf-8", "surrogatepass")
-    raw = blake2b(text, digest_size=8, key=salt, salt=tenant.to_bytes(16, "big")).digest()
+    raw = blake2b(text, digest_size=8, key=salt, salt=tenant.to_bytes(16, "big", signed=True)).digest()
     return int.from_bytes(raw, "big", signed=True) or 1

@@ -13,7 +13,7 @@ import msgspec
 from apps.analytics.ingest.raw import RawRows
 from ratelimiter.events.bus import Message
 from ratelimiter.events.schema import VERSION, Event, Group, record_decode
-from ratelimiter.events.totals import Totals
+from ratelimiter.events.totals import CHECK_WIDTH, MINUTE_MS, RULE_WIDTH, Totals
 
 Place = tuple[str, int]  # boot id, partition
 
@@ -82,8 +82,8 @@ class Tallying:
             record = record_decode(message.payload)
             if record.version != VERSION:
                 raise msgspec.ValidationError(f"version {record.version} is not known")
-            if any(group.partition != message.partition for group in record.groups):
-                raise msgspec.ValidationError("it lies in another partition than it says")
+            for group in record.groups:
+                self._verify(group, message.partition)
         except msgspec.MsgspecError as error:
             self._bury(message, str(error))
         else:
@@ -94,6 +94,27 @@ class Tallying:
     def claimed(self, won: Iterable[tuple[int, str]]) -> None:
         """Counts the events that were held back and are this batch's to count."""
         self._count([self.tally.recorded[name] for name in won])
+
+    def skip(self, message: Message) -> None:
+        """Takes the numbers of events that PostgreSQL refuses, without what they say."""
+        self.take(message)
+        self.tally.totals = Totals()
+        self.tally.recorded = {}
+        self.tally.dead = []
+        self.tally.events = 0
+
+    def _verify(self, group: Group, partition: int) -> None:
+        """Raises msgspec.ValidationError."""
+        if group.partition != partition:
+            raise msgspec.ValidationError("it lies in another partition than it says")
+        if not 0 <= group.heard_ms < self._window.until_ms:
+            raise msgspec.ValidationError(f"a heartbeat at {group.heard_ms} ms is not to be believed")
+        if group.collapsed is not None:
+            first, end = self._window.from_ms // MINUTE_MS, self._window.until_ms // MINUTE_MS
+            for rows, width in ((group.collapsed.checks, CHECK_WIDTH), (group.collapsed.rules, RULE_WIDTH)):
+                for key, numbers in rows:
+                    if len(numbers) != width or not first <= key[1] <= end:
+                        raise msgspec.ValidationError("collapsed events are not to be believed")
 
     def _group(self, message: Message, boot: str, group: Group) -> None:
         source = self._source((boot, message.partition))

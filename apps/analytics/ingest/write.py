@@ -122,6 +122,7 @@ def progress_write(connection: Connection, tally: Tally) -> None:
 
 
 def _copy(connection: Connection, table: str, lines: Iterable[str]) -> None:
+    connection.execute(f"DELETE FROM {table}")  # noqa: S608 - what an earlier part of the same transaction left
     with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:
         copy.write("".join(lines))
 

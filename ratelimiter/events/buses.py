@@ -1,0 +1,31 @@
+"""The bus that a URL names. Each kind is loaded only where it is used."""
+
+from ratelimiter.events.bus import BusError, Producer, Reader
+
+_REDIS = ("redis", "rediss", "unix")
+
+
+def producer_make(url: str) -> Producer:
+    """Raises BusError, also when the bus does not answer."""
+    if _scheme(url) in _REDIS:
+        from ratelimiter.events.streams import StreamsProducer
+
+        return StreamsProducer(url)
+    raise _unknown(url)
+
+
+def reader_make(url: str) -> Reader:
+    """Raises BusError, also when the bus does not answer."""
+    if _scheme(url) in _REDIS:
+        from ratelimiter.events.streams import StreamsReader
+
+        return StreamsReader(url)
+    raise _unknown(url)
+
+
+def _scheme(url: str) -> str:
+    return url.partition("://")[0]
+
+
+def _unknown(url: str) -> BusError:
+    return BusError(f"{_scheme(url)!r} is no kind of bus")
