@@ -37,14 +37,15 @@ def has_timescale() -> bool:
 
 
 def partitions_ensure(*, now: datetime, since: datetime | None = None) -> int:
-    """Makes what will be written from `since`, or three days before `now`, until well after it. Returns how many were
-    made.
+    """Makes what will be written from `since`, or three days before `now`, until well after it; nothing that would be
+    due to go already. Returns how many were made.
     """
     if has_timescale():
         return 0
     made = 0
     for table in TABLES:
-        for span in spans_between(table.width, min(since or now, now - LATE), now + table.ahead):
+        first = max(min(since or now, now - LATE), now - table.keep)
+        for span in spans_between(table.width, first, now + table.ahead):
             made += _partition_ensure(table, span)
     return made
 
