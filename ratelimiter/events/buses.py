@@ -2,6 +2,7 @@
 
 from ratelimiter.events.bus import BusError, Producer, Reader
 
+_KAFKA = "kafka"
 _REDIS = ("redis", "rediss", "unix")
 
 
@@ -11,6 +12,10 @@ def producer_make(url: str) -> Producer:
         from ratelimiter.events.streams import StreamsProducer
 
         return StreamsProducer(url)
+    if _scheme(url) == _KAFKA:
+        from ratelimiter.events.kafka import KafkaProducer
+
+        return KafkaProducer(url)
     raise _unknown(url)
 
 
@@ -20,6 +25,21 @@ def reader_make(url: str) -> Reader:
         from ratelimiter.events.streams import StreamsReader
 
         return StreamsReader(url)
+    if _scheme(url) == _KAFKA:
+        from ratelimiter.events.kafka import KafkaReader
+
+        return KafkaReader(url)
+    raise _unknown(url)
+
+
+def topics_create(url: str) -> list[str]:
+    """The names of the topics that were made now; none where streams make themselves. Raises BusError."""
+    if _scheme(url) in _REDIS:
+        return []
+    if _scheme(url) == _KAFKA:
+        from ratelimiter.events import kafka
+
+        return kafka.topics_create(url)
     raise _unknown(url)
 
 

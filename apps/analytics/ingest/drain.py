@@ -19,7 +19,7 @@ from apps.analytics.ingest.identifiers import Identifiers
 from apps.analytics.ingest.raw import RawRows
 from apps.analytics.ingest.tally import DeadLetter, Place, Source, Tally, Tallying, TimeWindow
 from apps.analytics.tables import TABLE
-from ratelimiter.events.bus import Message, OffsetLost, Reader
+from ratelimiter.events.bus import BusError, Message, OffsetLost, Reader
 from ratelimiter.events.spool import PARTITIONS
 
 FUTURE = timedelta(hours=1)  # by how much a clock may be ahead
@@ -67,6 +67,7 @@ class Ingest:
         self._identifiers = Identifiers(bytes(row[0]))
         self._raw = RawRows(self._identifiers, budget_a_minute=self._limits.raw_a_minute)
         self._held: dict[int, _Held] = {}
+        self._topic_id = ""
         connection.execute(
             "INSERT INTO analytics.consumer_offset (partition) SELECT generate_series(0, %s) ON CONFLICT DO NOTHING",
             [PARTITIONS - 1],
@@ -88,6 +89,8 @@ class Ingest:
         with self._connection.transaction():
             positions = self._partitions_lock()
             messages = self._read(positions)
+            if messages and self._reader.topic_id() != self._topic_id:
+                raise BusError("the topic was made anew while it was read")
             counted = self._count(messages, now) if messages else Drained()
         self._identifiers.batch_committed()
         for partition in {message.partition for message in messages}:
@@ -96,7 +99,7 @@ class Ingest:
 
     def _partitions_lock(self) -> dict[int, str]:
         """Position by partition, of those that are now ours until the transaction ends."""
-        topic_id = self._reader.topic_id()
+        self._topic_id = self._reader.topic_id()
         rows = self._connection.execute(
             "SELECT partition, topic_id, position FROM analytics.consumer_offset WHERE stopped = ''"
             " ORDER BY updated_at, partition LIMIT %s FOR UPDATE SKIP LOCKED",
@@ -104,7 +107,7 @@ class Ingest:
         ).fetchall()
         positions = {}
         for partition, known_id, position in rows:
-            if known_id not in {"", topic_id}:
+            if known_id not in {"", self._topic_id}:
                 self._stop(partition, "the topic is not the one that the position belongs to")
                 continue
             positions[partition] = position
@@ -205,7 +208,7 @@ class Ingest:
             done = self._connection.execute(
                 "UPDATE analytics.consumer_offset SET position = %s, topic_id = %s, updated_at = now()"
                 " WHERE partition = %s AND position = %s",
-                [position, self._reader.topic_id(), partition, held.position],
+                [position, self._topic_id, partition, held.position],
             )
             assert done.rowcount == 1, "a partition that was locked has moved"
             held.position = position
