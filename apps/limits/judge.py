@@ -1,12 +1,13 @@
 """A check through Django, and its companions: the door's steps in the door's order, with a store that waits."""
 
+import atexit
 import itertools
 import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
-from threading import Lock
+from threading import Event, Lock, Thread
 
 import msgspec
 import structlog
@@ -14,6 +15,7 @@ from django.conf import settings
 from redis import Redis, RedisError
 
 from apps.limits.callers import Callers, Tenant
+from ratelimiter.engine.clock import unix_ms
 from ratelimiter.engine.decision import Check, Decision
 from ratelimiter.engine.errors import EngineError, StoreFailed, Unavailable
 from ratelimiter.engine.explain import explain
@@ -23,7 +25,7 @@ from ratelimiter.engine.records import REFUND, RELEASE, Idempotency, check_recor
 from ratelimiter.engine.wire.decode import amount_decode, check_decode, idempotency_of
 from ratelimiter.engine.wire.render import Answer, decision_render, explanation_render, given_back_render
 from ratelimiter.events.schema import event_from
-from ratelimiter.events.spool import Spool
+from ratelimiter.events.spool import HEARTBEAT_EVERY_S, Spool
 from ratelimiter.snapshot.credentials import credential_choose, credential_key, permission_verify
 from ratelimiter.snapshot.keyring import Pepper
 from ratelimiter.snapshot.model import Identity, Scope
@@ -56,6 +58,23 @@ class Judge:
         self._spool_lock = Lock()
         self._prefix = f"chk_{boot}"
         self._numbers = itertools.count(1)
+        self._ending = Event()
+        self._heart = Thread(target=self._beat, name="spool-heartbeat", daemon=True)
+        self._heart.start()
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """Says in the spool that nothing more will come."""
+        atexit.unregister(self.close)
+        self._ending.set()
+        self._heart.join()
+        with self._spool_lock:
+            self._spool.close(unix_ms())
+
+    def _beat(self) -> None:
+        while not self._ending.wait(HEARTBEAT_EVERY_S):
+            with self._spool_lock:
+                self._spool.heartbeat(unix_ms())
 
     def check(self, asked: Asked) -> Answer:
         """Raises EngineError."""

@@ -19,7 +19,8 @@ from ratelimiter.door.protocol import HttpConnection
 from ratelimiter.door.render import Renderer
 from ratelimiter.door.service import SWEEPS_A_SECOND, DoorService
 from ratelimiter.door.settings import DoorSettings
-from ratelimiter.events.spool import Spool
+from ratelimiter.engine.clock import unix_ms
+from ratelimiter.events.spool import HEARTBEAT_EVERY_S, Spool
 from ratelimiter.snapshot.watch import Watch
 from ratelimiter.store.coalescer import CALL_TIMEOUT_MS
 from ratelimiter.store.fallback import Fallback
@@ -89,7 +90,7 @@ class Door:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._until_idle(), CALL_TIMEOUT_MS / 1_000)
         self._outbox.flush()
-        self._spool.close()
+        self._spool.close(unix_ms())
         self._every_second()
         await self._watch.stop()
         await self._store.stop()
@@ -110,6 +111,8 @@ class Door:
         now_s = time.time()
         self._renderer.tick(now_s)
         self._metrics.flush()
+        if self._turns % (HEARTBEAT_EVERY_S * SWEEPS_A_SECOND) == 0:
+            self._spool.heartbeat(unix_ms())
         if self._store.source.is_up:
             self._live.flush(_Commands(self._store), now_s=int(now_s))
         gc.collect(1)

@@ -36,3 +36,18 @@ def frames_read(path: Path, *, offset: int = 0) -> Iterator[tuple[int, bytes]]:
                 return
             offset += _HEAD.size + length
             yield offset, payload
+
+
+def frames_in(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(offset after the frame, payload) of the whole, intact frames that `data` begins with."""
+    offset = 0
+    while offset + _HEAD.size <= len(data):
+        length, checksum = _HEAD.unpack_from(data, offset)
+        end = offset + _HEAD.size + length
+        if length > MAX_FRAME_BYTES or end > len(data):
+            return
+        payload = data[offset + _HEAD.size : end]
+        if crc32(payload) != checksum:
+            return
+        offset = end
+        yield offset, payload

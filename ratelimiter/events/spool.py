@@ -22,6 +22,7 @@ from ratelimiter.events.schema import Event, Group, groups_decode, groups_encode
 PARTITIONS = 16
 SEGMENT_BYTES = 16 * 1024 * 1024
 SYNC_EVERY_S = 0.1
+HEARTBEAT_EVERY_S = 5
 
 _SUFFIX = ".events"
 
@@ -35,7 +36,7 @@ class Spool:
         self._folder = folder
         self._boot = boot
         self._max_bytes = max_bytes
-        self._segment_bytes = max(1, min(SEGMENT_BYTES, max_bytes // 4))
+        self._segment_bytes = max(1, min(SEGMENT_BYTES, max_bytes // 16))
         self._next = [1] * PARTITIONS
         self._descriptor = -1
         self._size = 0
@@ -51,12 +52,8 @@ class Spool:
     def append(self, events: Sequence[Event]) -> None:
         """Never raises; what could not be written is counted as lost."""
         groups = self._grouped(events)
-        frame = frame_pack(groups_encode(groups))
-        try:
-            if self._descriptor < 0 or self._size >= self._segment_bytes:
-                self._rotate()
-            self._write(frame)
-        except OSError as error:
+        error = self._append(groups)
+        if error is not None:
             if not self.lost:
                 _log.error("events cannot be written: %s", error)
             self.lost += len(events)
@@ -65,11 +62,29 @@ class Spool:
             self._next[group.partition] += len(group.events)
         self.written += len(events)
 
-    def close(self) -> None:
+    def heartbeat(self, now_ms: int, *, last: bool = False) -> None:
+        """Says in every partition that what was decided before `now_ms`, Unix ms, has been written. Never raises: one
+        that cannot be written is missed by whoever waits for it.
+        """
+        self._append([Group(partition, self._next[partition], [], now_ms, last) for partition in range(PARTITIONS)])
+
+    def close(self, now_ms: int | None = None) -> None:
+        """With `now_ms` it says first that nothing more will come."""
+        if now_ms is not None:
+            self.heartbeat(now_ms, last=True)
         if self._descriptor >= 0:
             self._syncer.retire(self._descriptor)
             self._descriptor = -1
         self._syncer.stop()
+
+    def _append(self, groups: list[Group]) -> OSError | None:
+        try:
+            if self._descriptor < 0 or self._size >= self._segment_bytes:
+                self._rotate()
+            self._write(frame_pack(groups_encode(groups)))
+        except OSError as error:
+            return error
+        return None
 
     def _grouped(self, events: Sequence[Event]) -> list[Group]:
         by_partition: dict[int, list[Event]] = {}
@@ -96,13 +111,16 @@ class Spool:
 
     def _rotate(self) -> None:
         self._index += 1  # before anything can fail: the next try must not meet the file of this one
+        name = self._folder / f"{self._boot}-{self._index:08d}{_SUFFIX}"
+        hidden = name.with_suffix(".new")  # until it is locked: whoever looks must never see a segment without a writer
         descriptor = os.open(
-            self._folder / f"{self._boot}-{self._index:08d}{_SUFFIX}",
+            hidden,
             os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC,
             0o600,
         )
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # says that the segment is being written
+            hidden.rename(name)
         except OSError:
             os.close(descriptor)
             raise
@@ -124,7 +142,7 @@ class Spool:
             if excess <= 0:
                 return
             with contextlib.suppress(OSError):  # gone already, or another user's: then it stays, and so do we
-                if _is_being_written(path):
+                if segment_is_being_written(path):
                     continue
                 path.unlink()
                 excess -= stat.st_size
@@ -187,15 +205,23 @@ def _sync_to_disk(descriptor: int) -> None:
         _log.error("the spool cannot be synced: %s", error)
 
 
-def _is_being_written(path: Path) -> bool:
+def segment_is_being_written(path: Path) -> bool:
+    """One that is gone is somebody's, too."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return True
     try:
+        return is_being_written(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_being_written(descriptor: int) -> bool:
+    """`descriptor` is the asker's own."""
+    try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    finally:
-        os.close(descriptor)
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
     return False
