@@ -56,6 +56,11 @@ def key_get(*, tenant_id: int, key_id: int) -> KeyInfo:
     return key_info(row, last_used_at=_last_used(tenant_id).get(row.id))
 
 
+def key_names(tenant_id: int) -> dict[int, str]:
+    """By id, revoked ones too."""
+    return dict(ApiKey.objects.filter(tenant_id=tenant_id).values_list("id", "name"))
+
+
 def secret_tenant(secret: str, *, now: datetime) -> int | None:
     """The tenant of a key that works now. Needs no scope."""
     peppers = [Pepper(version, bytes.fromhex(pepper)) for version, pepper in settings.KEY_PEPPERS]

@@ -4,6 +4,7 @@ import pytest
 import redis
 
 from tests.analytics.rig import Bus, Counting
+from tests.analytics.rows import Rows
 
 
 @pytest.fixture
@@ -30,3 +31,23 @@ def counting(bus):
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def ingest():
+    """A connection with ingest's role."""
+    from apps.analytics.ingest.database import connect
+
+    with connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def rows(ingest, alice):
+    """Writes what ingest would have counted for Alice."""
+    return Rows(ingest, alice.tenant_id)
+
+
+@pytest.fixture
+def bobs_rows(ingest, bob):
+    return Rows(ingest, bob.tenant_id)

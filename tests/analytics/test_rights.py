@@ -8,18 +8,11 @@ from django.apps import apps
 from django.db import ProgrammingError, connection, transaction
 
 from apps.analytics import models
-from apps.analytics.ingest.database import connect
 from apps.core.scope import tenant_scope
 from tests.database import owner_connection
 
 VIEWS = list(apps.get_app_config("analytics").get_models())
 TENANTS = [model for model in VIEWS if model is not models.Settled]
-
-
-@pytest.fixture
-def ingest():
-    with connect() as connection:
-        yield connection
 
 
 def hour_write(ingest, tenant_id):

@@ -125,14 +125,17 @@ WITH counted AS (
     SELECT tenant_id, at, sum(allowed)::float8 AS allowed, sum(denied)::float8 AS denied, random() AS u, random() AS w
     FROM analytics.check_hour
     WHERE tenant_id = ANY(%(tenants)s) AND at >= %(since)s AND at < %(until)s GROUP BY 1, 2
+), placed AS (  -- the rest of a dimension stands together, so it is one value as wide as all of it
+    SELECT tenant_id, dimension, CASE WHEN is_rest THEN 0 ELSE digest END AS digest, min(lo) AS lo, max(hi) AS hi,
+        min(denied_lo) AS denied_lo, max(denied_hi) AS denied_hi
+    FROM seed_value WHERE tenant_id = ANY(%(tenants)s) GROUP BY 1, 2, 3
 ), split AS (
-    SELECT c.tenant_id, c.at, v.dimension, CASE WHEN is_rest THEN 0 ELSE digest END AS digest,
-        floor(allowed * hi + u) - floor(allowed * lo + u) AS passed,
-        floor(denied * denied_hi + w) - floor(denied * denied_lo + w) AS refused
-    FROM counted c JOIN seed_value v USING (tenant_id)
+    SELECT c.tenant_id, c.at, dimension, digest,
+        (floor(allowed * hi + u) - floor(allowed * lo + u))::bigint AS passed,
+        (floor(denied * denied_hi + w) - floor(denied * denied_lo + w))::bigint AS refused
+    FROM counted c JOIN placed USING (tenant_id)
 )
-SELECT tenant_id, at, dimension, digest, sum(passed)::bigint, sum(refused)::bigint, floor(sum(passed) * 1.08)::bigint
-FROM split WHERE passed + refused > 0 GROUP BY 1, 2, 3, 4
+SELECT tenant_id, at, dimension, digest, passed, refused, passed * 108 / 100 FROM split WHERE passed + refused > 0
 ON CONFLICT DO NOTHING
 """
 OFFENDERS = """
@@ -145,7 +148,8 @@ WITH counted AS (
     SELECT c.tenant_id, c.at, c.rule_id, v.dimension, v.digest,
         floor(denied * denied_hi + u) - floor(denied * denied_lo + u) AS refused,
         floor(shadowed * denied_hi + u) - floor(shadowed * denied_lo + u) AS would_refuse
-    FROM counted c JOIN seed_value v USING (tenant_id) WHERE v.dimension IN ('ip', 'user')
+    FROM counted c JOIN seed_value v USING (tenant_id)
+    WHERE v.dimension IN ('ip', 'user') AND NOT is_rest AND v.tenant_id = ANY(%(tenants)s)
 )
 SELECT tenant_id, at, rule_id, dimension, digest, refused::bigint, would_refuse::bigint
 FROM split WHERE refused + would_refuse > 0
