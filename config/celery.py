@@ -14,10 +14,17 @@ app.conf.update(
     task_default_queue="default",
     task_routes={
         "limits.*": {"queue": "publish"},
-        "tenants.cells_ensure": {"queue": "cells"},  # its worker has the owner's database role
+        "analytics.drain": {"queue": "ingest"},
+        "analytics.settle": {"queue": "rollups"},
+        "analytics.purge": {"queue": "rollups"},
+        "analytics.tables_ensure": {"queue": "cells"},  # its worker has the owner's database role
+        "tenants.cells_ensure": {"queue": "cells"},
     },
     beat_schedule={
         "publish-sweep": {"task": "limits.publish_sweep", "schedule": 10.0, "options": {"expires": 10}},
+        "settle": {"task": "analytics.settle", "schedule": 60.0, "options": {"expires": 60}},
+        "analytics-purge": {"task": "analytics.purge", "schedule": 3_600.0, "options": {"expires": 3_600}},
+        "analytics-tables": {"task": "analytics.tables_ensure", "schedule": 3_600.0, "options": {"expires": 3_600}},
         "cells-ensure": {"task": "tenants.cells_ensure", "schedule": 300.0, "options": {"expires": 300}},
     },
     task_ignore_result=True,
@@ -39,6 +46,15 @@ app.conf.update(
     beat_schedule_filename="var/celerybeat-schedule",
 )
 app.autodiscover_tasks()
+
+
+@app.on_after_finalize.connect
+def _drains_schedule(sender: Celery, **_: Any) -> None:
+    """As many as share the partitions. A drain takes as long as the beat waits; one that nobody took is for nothing."""
+    from django.conf import settings
+
+    for number in range(settings.INGEST_WORKERS):
+        sender.add_periodic_task(3.0, sender.signature("analytics.drain"), name=f"drain-{number}", expires=3)
 
 
 @worker_init.connect

@@ -109,6 +109,7 @@ CACHES = {
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 CELERY_BROKER_URL = env.redis(0)
 EVENTS_URL = env.events_url or env.redis(0)
+INGEST_WORKERS = env.ingest_workers
 
 # Accounts
 AUTH_USER_MODEL = "tenants.User"

@@ -47,6 +47,10 @@ class Bus:
         self.put_raw(record([group], boot), partition)
         return group
 
+    def put_heartbeat(self, partition, heard_ms, *, boot="boot", last=False):
+        group = Group(partition, self._next[boot, partition] + 1, [], heard_ms, last)
+        self.put_raw(record([group], boot), partition)
+
     def put_raw(self, payload, partition=0):
         failures = []
         self.producer.send(partition, payload, failures.append)

@@ -6,7 +6,7 @@ next starts at the position that was committed. Nothing is committed to the bus 
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -46,6 +46,10 @@ class Drained:
     dead: int = 0
     missing: int = 0
 
+    def add(self, other: "Drained") -> None:
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
 
 @dataclass(slots=True)
 class _Held:
@@ -73,19 +77,10 @@ class Ingest:
             [PARTITIONS - 1],
         )
 
-    def drain(self, *, until: Callable[[], bool], now: Callable[[], datetime]) -> Drained:
-        """Takes batches until told to stop. Raises psycopg.Error and the bus's errors; then nothing of the batch under
-        way has happened, and this object must be made anew.
-        """
-        drained = Drained()
-        while not until():
-            batch = self.batch(now=now())
-            for name in Drained.__slots__:
-                setattr(drained, name, getattr(drained, name) + getattr(batch, name))
-        return drained
-
     def batch(self, *, now: datetime) -> Drained:
-        """One batch; waits a little when nothing is there."""
+        """One batch; waits a little when nothing is there. Raises psycopg.Error and the bus's errors; then nothing of
+        it has happened, and this object must be made anew.
+        """
         with self._connection.transaction():
             positions = self._partitions_lock()
             messages = self._read(positions)
@@ -155,8 +150,9 @@ class Ingest:
                 return self._refused(messages[0], error, now)
         middle = len(messages) // 2
         log.warning("ingest_batch_split", records=len(messages))
-        first, second = self._count(messages[:middle], now), self._count(messages[middle:], now)
-        return Drained(*(getattr(first, name) + getattr(second, name) for name in Drained.__slots__))
+        counted = self._count(messages[:middle], now)
+        counted.add(self._count(messages[middle:], now))
+        return counted
 
     def _write(self, messages: list[Message], now: datetime) -> Drained:
         connection = self._connection

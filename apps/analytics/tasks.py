@@ -1,0 +1,47 @@
+"""Counting what comes, settling hours, and keeping tables. Any of them may be repeated, skipped or killed."""
+
+import time
+from contextlib import closing
+from functools import cache
+
+from celery import shared_task
+from django.utils import timezone
+
+from apps.analytics import services
+from apps.analytics.ingest.database import connect
+from apps.analytics.ingest.fold import hours_fold
+from apps.analytics.ingest.settle import settle as hours_settle
+from apps.analytics.ingest.worker import Worker, purge
+
+DRAIN_S = 3.0  # the beat sends the next one as often
+
+
+@shared_task(name="analytics.drain", ignore_result=True)
+def drain() -> None:
+    until = time.monotonic() + DRAIN_S
+    _worker().run(lambda: time.monotonic() >= until)
+
+
+@shared_task(name="analytics.settle")
+def settle() -> None:
+    """Hours that are whole now, and what is made of whole hours only."""
+    with closing(connect()) as connection:
+        hours_settle(connection, now=timezone.now())
+        hours_fold(connection, now=timezone.now())
+
+
+@shared_task(name="analytics.purge")
+def purge_task() -> None:
+    with closing(connect()) as connection:
+        purge(connection)
+
+
+@shared_task(name="analytics.tables_ensure")
+def tables_ensure() -> None:
+    services.tables_ensure(now=timezone.now())
+
+
+@cache
+def _worker() -> Worker:
+    """One a process; it keeps its connections and what it knows of the partitions that were its own last."""
+    return Worker()
