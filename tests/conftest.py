@@ -20,6 +20,7 @@ SLOW_LAST = (
     "proofs",
     "door",
     "topologies",
+    "chaos",
     "browser",
 )
 
