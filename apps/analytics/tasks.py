@@ -1,8 +1,11 @@
 """Counting what comes, settling hours, and keeping tables. Any of them may be repeated, skipped or killed."""
 
+import signal
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import cache
+from threading import Event
 
 from celery import shared_task
 from django.utils import timezone
@@ -19,7 +22,8 @@ DRAIN_S = 3.0  # the beat sends the next one as often
 @shared_task(name="analytics.drain", ignore_result=True)
 def drain() -> None:
     until = time.monotonic() + DRAIN_S
-    _worker().run(lambda: time.monotonic() >= until)
+    with _sigterm_heard() as stopping:
+        _worker().run(lambda: stopping.is_set() or time.monotonic() >= until)
 
 
 @shared_task(name="analytics.settle")
@@ -39,6 +43,17 @@ def purge_task() -> None:
 @shared_task(name="analytics.tables_ensure")
 def tables_ensure() -> None:
     services.tables_ensure(now=timezone.now())
+
+
+@contextmanager
+def _sigterm_heard() -> Iterator[Event]:
+    """A signal to the whole process group, as Ctrl-C sends it, ends the drain between two batches, not within one."""
+    stopping = Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    try:
+        yield stopping
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @cache

@@ -1,14 +1,19 @@
 """The loop around batches, and what operators ask and tell it."""
 
 import json
+import os
+import signal
+import threading
+import time
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from apps.analytics import tasks
 from apps.analytics.ingest.worker import Worker, partitions_restart, purge
-from apps.analytics.tasks import settle
+from apps.analytics.tasks import DRAIN_S, drain, settle
 from ratelimiter.engine.applied import DENIED, SHADOW_DENIED, outcome_code
 from ratelimiter.events.spool import Spool
 from tests.analytics.rig import NOW, NOW_MS, event, rows, sums, wait_for
@@ -152,3 +157,14 @@ def test_the_settling_task_settles_and_folds(bus, counting):
     wait_for(lambda: rows(worker.connection, "SELECT count(*) FROM analytics.dim_hour")[0][0] > 0)
     settled = rows(worker.connection, "SELECT extract(epoch FROM until)::bigint * 1000 FROM analytics.settled")
     assert settled == [(min(hour_ms, (NOW_MS - 600_000) // 3_600_000 * 3_600_000),)]
+
+
+def test_the_drain_task_counts_and_ends_when_the_machine_shuts_down(bus, settings, counting):
+    settings.EVENTS_URL = bus.url
+    bus.put(event())
+    threading.Timer(0.8, os.kill, [os.getpid(), signal.SIGTERM]).start()
+    begun = time.monotonic()
+    drain()
+    assert time.monotonic() - begun < DRAIN_S
+    assert sums(counting().connection, "check_hour") == (1, 0, 0, 1)
+    tasks._worker().close()
