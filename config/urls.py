@@ -21,4 +21,5 @@ urlpatterns = [
     path("", include("apps.plans.urls")),
     path("", include("apps.apikeys.urls")),
     path("", include("apps.limits.urls")),
+    path("", include("apps.analytics.urls")),
 ]

@@ -132,13 +132,19 @@ def rate_now(points: Sequence[Point], *, now: datetime) -> float:
 
 
 def markers(span: Range, *, rules: Iterable[RuleInfo] = ()) -> list[MarkerInfo]:
-    """What happened in the range, the latest MOST_MARKERS, in order. Of a rule's changes only the last is known."""
+    """What happened in the range, the latest MOST_MARKERS, in order. Of a rule's changes only the last is known; rules
+    that were changed in one minute make one marker.
+    """
     rows = Marker.objects.filter(at__gte=span.since, at__lt=span.until).order_by("-at", "-id")[:MOST_MARKERS]
     found = [MarkerInfo(row.at, row.kind, row.text) for row in rows]
+    by_minute: dict[datetime, list[RuleInfo]] = {}
     for rule in rules:
         if span.since <= rule.updated_at < span.until:
-            is_new = rule.updated_at - rule.created_at < timedelta(seconds=1)
-            found.append(MarkerInfo(rule.updated_at, "rule", f"{rule.name} {'written' if is_new else 'changed'}"))
+            by_minute.setdefault(rule.updated_at.replace(second=0, microsecond=0), []).append(rule)
+    for together in by_minute.values():
+        is_new = all(rule.updated_at - rule.created_at < timedelta(seconds=1) for rule in together)
+        who = together[0].name if len(together) == 1 else f"{len(together)} rules"
+        found.append(MarkerInfo(together[0].updated_at, "rule", f"{who} {'written' if is_new else 'changed'}"))
     return sorted(found, key=lambda marker: marker.at)[-MOST_MARKERS:]
 
 

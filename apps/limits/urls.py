@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.limits.views import overrides, overview, plan, rules, site
+from apps.limits.views import onboarding, overrides, plan, rules, site
 
 app_name = "limits"
 
@@ -8,8 +8,7 @@ urlpatterns = [
     path("", site.landing, name="landing"),
     path("docs/", site.docs, name="docs"),
     path("docs/algorithms", site.docs_algorithms, name="docs_algorithms"),
-    path("t/<slug:slug>/", overview.overview, name="overview"),
-    path("t/<slug:slug>/onboarding", overview.onboarding, name="onboarding"),
+    path("t/<slug:slug>/onboarding", onboarding.onboarding, name="onboarding"),
     path("t/<slug:slug>/plan", plan.plan, name="plan"),
     path("t/<slug:slug>/rules", rules.rules, name="rules"),
     path("t/<slug:slug>/rules/live", rules.live, name="rules_live"),

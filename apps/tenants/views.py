@@ -34,7 +34,7 @@ def home(request: HttpRequest) -> HttpResponse:
     if not slugs:
         return redirect("apikeys:organisation_create")
     last = tenant_recent(request)
-    return redirect("limits:overview", last if last in slugs else slugs[0])
+    return redirect("analytics:overview", last if last in slugs else slugs[0])
 
 
 @require_safe

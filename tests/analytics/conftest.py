@@ -5,6 +5,7 @@ import redis
 
 from tests.analytics.rig import Bus, Counting
 from tests.analytics.rows import Rows
+from tests.portal.conftest import Browser
 
 
 @pytest.fixture
@@ -51,3 +52,9 @@ def rows(ingest, alice):
 @pytest.fixture
 def bobs_rows(ingest, bob):
     return Rows(ingest, bob.tenant_id)
+
+
+@pytest.fixture
+def alices(alice):
+    """Alice's browser."""
+    return Browser().into(alice.email)

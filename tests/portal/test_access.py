@@ -13,7 +13,7 @@ EDITORS = {"owner", "admin", "developer"}
 MANAGERS = {"owner", "admin"}
 PAYERS = {"owner", "admin", "billing"}
 PAGES = {
-    "limits:overview": ("get", EVERYBODY),
+    "analytics:overview": ("get", EVERYBODY),
     "limits:onboarding": ("get", EVERYBODY),
     "limits:plan": ("get", PAYERS),
     "limits:rules": ("get", EVERYBODY),

@@ -16,6 +16,7 @@ from apps.core.errors import Conflict
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 BATCH = 50  # tenants a statement
 EVENTS = 40_000  # raw rows of a tenant, at most about
+PEOPLE = 14 * DAY  # routes, keys and people of tenants that are not full, or they would be most of the work
 DENIED_SHARE, SHADOW_SHARE = 0.007, 0.004
 
 Say = Callable[[str], object]
@@ -39,10 +40,11 @@ def seed(
     connection.execute(statements.TABLES)
     _parameters_write(connection, tenants)
     ids = [tenant.tenant_id for tenant in tenants]
+    full = {tenant.tenant_id for tenant in tenants if tenant.is_full}
     _make_room(connection, ids, replace=replace)
     for batch in (ids[at : at + BATCH] for at in range(0, len(ids), BATCH)):
         with connection.transaction():
-            _rollups_write(connection, batch, since, until)
+            _rollups_write(connection, batch, full & set(batch), since, until)
         say(f"{batch[-1]}: {ids.index(batch[-1]) + 1} of {len(ids)} tenants")
     for tenant in tenants:
         if tenant.is_full:
@@ -162,7 +164,9 @@ def _make_room(connection: Connection, ids: Sequence[int], *, replace: bool) -> 
         connection.execute(f"DELETE FROM analytics.{table.name} WHERE tenant_id = ANY(%s)", [[row[0] for row in held]])  # noqa: S608
 
 
-def _rollups_write(connection: Connection, ids: Sequence[int], since: datetime, until: datetime) -> None:
+def _rollups_write(
+    connection: Connection, ids: Sequence[int], full: set[int], since: datetime, until: datetime
+) -> None:
     minutes = max(since, (until - TABLE["check_minute"].keep).replace(minute=0) + HOUR)
     attack = until - timedelta(hours=5, minutes=10)
     away = until - timedelta(hours=40)
@@ -184,8 +188,13 @@ def _rollups_write(connection: Connection, ids: Sequence[int], since: datetime, 
     for sums in (statements.CHECK_SUMS, statements.RULE_SUMS):
         execute(sums.format(grain="hour", finer="minute"), recent)
         execute(sums.format(grain="day", finer="hour"), whole)
-    execute(statements.DIMENSIONS, whole)
-    execute(statements.OFFENDERS, whole)
+    for held, people_since in (
+        (sorted(full), since),
+        ([one for one in ids if one not in full], max(since, until - PEOPLE)),
+    ):
+        if held:
+            execute(statements.DIMENSIONS, whole | {"tenants": held, "since": people_since})
+            execute(statements.OFFENDERS, whole | {"tenants": held, "since": people_since})
 
 
 def _events_write(connection: Connection, tenant_id: int, until: datetime) -> None:
