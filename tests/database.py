@@ -22,7 +22,7 @@ def database_make():
     with as_owner(name):
         call_command("migrate_schemas", verbosity=0, interactive=False)
         call_command("cells_ensure", verbosity=0)
-        call_command("analytics_ensure", verbosity=0)
+        call_command("analytics_ensure", days=70, verbosity=0)  # tests write into the past
     settings.DATABASE_INGEST_URL = urlsplit(os.environ["DATABASE_INGEST_URL"])._replace(path=f"/{name}").geturl()
 
 

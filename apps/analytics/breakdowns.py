@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, Max, Q, QuerySet, Sum
+from django.db.models import DateTimeField, F, Max, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from apps.analytics.identifiers import identifier_texts, pseudonym
 from apps.analytics.models import CheckHour, DimHour, Event, OffenderHour
 from apps.analytics.ranges import HOUR, Range
 from apps.analytics.rollups import DENIED, SHADOW_DENIED, outcome_code
-from apps.analytics.selectors import check_rows, rule_rows
+from apps.analytics.selectors import Totals, check_rows, rule_rows
 from apps.apikeys.selectors import key_names
 from apps.core.errors import Invalid
 from apps.limits.selectors import RuleInfo
@@ -49,7 +49,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """Largest first; `rest` is everybody who is not named."""
+    """Largest first; `rest` is what is not named, if that is known."""
 
     by: str
     rows: tuple[Row, ...]
@@ -68,8 +68,18 @@ class Offender:
     shadow_denied: int
 
 
-def breakdown(span: Range, *, by: str, rules: Iterable[RuleInfo] = (), tenant_id: int, limit: int = 10) -> Breakdown:
-    """Raises Invalid for what is no dimension. A rule that is gone reads by its number."""
+def breakdown(
+    span: Range,
+    *,
+    by: str,
+    tenant_id: int,
+    rules: Iterable[RuleInfo] = (),
+    whole: Totals | None = None,
+    limit: int = 10,
+) -> Breakdown:
+    """`whole` are the range's totals, for the rest that routes, keys and people leave. Rules that are gone read by
+    their number. Raises Invalid for what is no dimension.
+    """
     if by == "rule":
         names = {rule.id: rule.name for rule in rules} | {0: "limits that came with the check"}
         sums = _sums(rule_rows(span), "rule_id", _COUNTS)
@@ -79,7 +89,7 @@ def breakdown(span: Range, *, by: str, rules: Iterable[RuleInfo] = (), tenant_id
         return _cut(by, [_row(row, row["namespace"], row["namespace"]) for row in sums], limit)
     if by not in DIMENSIONS:
         raise Invalid(f"“{by}” is no dimension.", fields={"by": f"Use one of {', '.join(DIMENSIONS)}."})
-    return _of_dimension(span, by, tenant_id, limit)
+    return _of_dimension(span, by, tenant_id, limit, whole)
 
 
 def offenders(span: Range, *, rule_id: int | None = None, limit: int = 10) -> list[Offender]:
@@ -117,39 +127,34 @@ def folded_until(span: Range) -> datetime:
 
 
 class _Tally:
-    """Sums of one dimension: by digest, and of everybody."""
+    """Sums of one dimension by digest: allowed, denied, cost."""
 
     def __init__(self) -> None:
         self.named: dict[int, list[int]] = {}
-        self.whole = [0, 0, 0]
 
-    def add(self, rows: Iterable[Any], column: str = "digest", *, is_whole: bool = False) -> set[int]:
+    def add(self, rows: Iterable[Any], column: str = "digest") -> set[int]:
         """Rows of digest, a(llowed), d(enied) and c(ost). Returns the digests."""
         taken = set()
         for row in rows:
-            numbers = [int(row["a"] or 0), int(row["d"] or 0), int(row["c"] or 0)]
             held = self.named.setdefault(row[column], [0, 0, 0])
             taken.add(row[column])
-            for place, number in enumerate(numbers):
-                held[place] += number
-                self.whole[place] += number if is_whole else 0
+            for place, name in enumerate(("a", "d", "c")):
+                held[place] += int(row[name] or 0)
         return taken
 
     def largest(self, limit: int) -> list[int]:
         return sorted(self.named, key=lambda digest: (-self.named[digest][0] - self.named[digest][1], digest))[:limit]
 
 
-def _of_dimension(span: Range, by: str, tenant_id: int, limit: int) -> Breakdown:
+def _of_dimension(span: Range, by: str, tenant_id: int, limit: int, whole: Totals | None) -> Breakdown:
     edge = folded_until(span)
     tally = _Tally()
     hours = DimHour.objects.filter(dimension=by, at__gte=_hour(span.since), at__lt=min(edge, span.until))
-    whole = hours.aggregate(a=Sum("allowed"), d=Sum("denied"), c=Sum("cost"))
-    tally.whole = [int(whole[name] or 0) for name in ("a", "d", "c")]
     summed = hours.exclude(digest=0).values("digest").annotate(a=Sum("allowed"), d=Sum("denied"), c=Sum("cost"))
     known = tally.add(summed.order_by((F("a") + F("d")).desc())[: limit * 5])
-    raw, is_sampled = _raw(span, edge)
     column = "key_id" if by == "key" else by
-    tally.add(_raw_sums(raw, column), column, is_whole=True)
+    raw = list(_raw_sums(_raw(span, edge), column))
+    tally.add(raw, column)
     order = tally.largest(limit)
     if len(known) == limit * 5 and not known.issuperset(order):
         tally.add(summed.filter(digest__in=[digest for digest in order if digest not in known]))
@@ -159,15 +164,23 @@ def _of_dimension(span: Range, by: str, tenant_id: int, limit: int) -> Breakdown
         allowed, denied, cost = tally.named[digest]
         unnamed = f"key {digest}" if by == "key" else pseudonym(digest)
         rows.append(Row(str(digest), labels.get(digest) or unnamed, allowed, denied, cost=cost))
-    rest = Row(
-        "", "everybody else", tally.whole[0] - sum(row.allowed for row in rows),
-        tally.whole[1] - sum(row.denied for row in rows), cost=tally.whole[2] - sum(row.cost for row in rows),
-    )  # fmt: skip
-    return Breakdown(by, tuple(rows), rest if rest.checks else None, is_sampled)
+    is_sampled = any(row["edge"] is not None for row in raw)
+    return Breakdown(by, tuple(rows), None if whole is None else _rest(rows, whole), is_sampled)
+
+
+def _rest(rows: Iterable[Row], whole: Totals) -> Row | None:
+    """Everything that the rows do not name. What is newer than the totals never makes it less than nothing."""
+    held = list(rows)
+    left = {
+        name: max(0, getattr(whole, name) - sum(getattr(row, name) for row in held))
+        for name in ("allowed", "denied", "cost")
+    }
+    rest = Row("", "everything else", **left)
+    return rest if rest.checks else None
 
 
 def _raw_sums(rows: QuerySet[Event], column: str) -> Iterable[Any]:
-    grouped: QuerySet[Any, Any] = rows.exclude(**{f"{column}__isnull": True}).values(column)
+    grouped: QuerySet[Any, Any] = rows.exclude(**{f"{column}__isnull": True}).values(column, "edge")
     summed: QuerySet[Any, Any] = grouped.annotate(
         a=Sum("weight", filter=Q(allowed=True)),
         d=Sum("weight", filter=Q(allowed=False)),
@@ -183,7 +196,7 @@ def _offenders_raw(
     counted: Counter[tuple[str, int]],
     shadowed: Counter[tuple[str, int]],
 ) -> None:
-    rows, _ = _raw(span, edge)
+    rows = _raw(span, edge)
     if rule_id is not None:
         codes = [outcome_code(rule_id, DENIED), outcome_code(rule_id, SHADOW_DENIED)]
         rows = rows.filter(results__overlap=codes)
@@ -198,11 +211,13 @@ def _offenders_raw(
                 counter[dimension, row[dimension]] += int(row[f"n{place}"])
 
 
-def _raw(span: Range, edge: datetime) -> tuple[QuerySet[Event], bool]:
-    """The latest raw rows of the part of the range that is not folded."""
+def _raw(span: Range, edge: datetime) -> QuerySet[Any]:
+    """The RAW_ROWS latest raw rows of the part of the range that is not folded. `edge` of a row is the moment after
+    which they are, NULL where none was left out.
+    """
     rows = Event.objects.filter(at__gte=max(edge, span.since), at__lt=span.until)
-    last = list(rows.order_by("-at").values_list("at", flat=True)[RAW_ROWS : RAW_ROWS + 1])
-    return (rows.filter(at__gt=last[0]), True) if last else (rows, False)
+    last = Subquery(rows.order_by("-at").values("at")[RAW_ROWS : RAW_ROWS + 1], output_field=DateTimeField())
+    return rows.annotate(edge=last).filter(Q(edge__isnull=True) | Q(at__gt=F("edge")))
 
 
 def _sums(rows: QuerySet[Any], column: str, names: Iterable[str]) -> list[dict[str, Any]]:

@@ -123,10 +123,14 @@ def range_stepped(held: Range, step: Step) -> Range:
 
 
 def range_compared(held: Range, comparison: Comparison) -> Range | None:
-    """What `held` is compared with: as long, right before it or a week earlier. None where there is nothing to show."""
+    """What `held` is compared with: as long, right before it, or as many whole weeks earlier as it takes to be before.
+    None where there is nothing to show.
+    """
     if comparison is Comparison.NONE:
         return None
-    shift = held.until - held.since if comparison is Comparison.BEFORE else 7 * DAY
+    length = held.until - held.since
+    weeks = max(1, -(-(length - DAY) // (7 * DAY)))
+    shift = length if comparison is Comparison.BEFORE else weeks * 7 * DAY
     since, until = held.since - shift, held.until - shift
     if held.grain == "minute" and since < held.minutes_since:
         # No minutes are kept of then: whole hours, as many.

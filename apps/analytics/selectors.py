@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import DateTimeField, F, Func, Manager, QuerySet, Sum, Value
+from django.db.models import DateTimeField, F, Func, Manager, Q, QuerySet, Sum, Value
 from django.db.models.functions import TruncDay
 
 from apps.analytics.histogram import percentile_us
@@ -94,6 +94,28 @@ def series(span: Range, *, namespace: str | None = None, live: bool | None = Non
     return _points(span, _by_step(rows, span).annotate(**_CHECK_SUMS, **_LATENCY_SUMS))
 
 
+def series_compared(
+    span: Range, before: Range | None, *, namespace: str | None = None, rule_id: int | None = None
+) -> tuple[list[Point], list[Point]]:
+    """The series of both, of all checks or of one rule; in one question where no step lies in both."""
+    if before is None:
+        return (series(span, namespace=namespace) if rule_id is None else rule_series(span, rule_id=rule_id)), []
+    if before.grain != span.grain or before.until > span.bucket_of(span.since):
+        first, _ = series_compared(span, None, namespace=namespace, rule_id=rule_id)
+        second, _ = series_compared(before, None, namespace=namespace, rule_id=rule_id)
+        return first, second
+    both = (check_rows if rule_id is None else rule_rows)(span, before)
+    if rule_id is not None:
+        both = both.filter(rule_id=rule_id)
+    elif namespace is not None:
+        both = both.filter(namespace=namespace)
+    sums = _RULE_SUMS if rule_id is not None else _CHECK_SUMS | _LATENCY_SUMS
+    rows = list(_by_step(both, span).annotate(**sums))
+    later = [row for row in rows if row["bucket"] >= span.bucket_of(span.since)]
+    earlier = [row for row in rows if row["bucket"] < span.bucket_of(span.since)]
+    return _points(span, later), _points(before, earlier)
+
+
 def rule_series(span: Range, *, rule_id: int) -> list[Point]:
     """What one rule said, step by step; of a rule neither degraded, billable nor latency is known."""
     rows = rule_rows(span).filter(rule_id=rule_id)
@@ -152,13 +174,18 @@ def is_pseudonymised(tenant_id: int) -> bool:
     return Preference.objects.filter(tenant_id=tenant_id, pseudonymise=True).exists()
 
 
-def check_rows(span: Range) -> QuerySet[Any]:
-    """The rollups that a range is read from."""
-    return _CHECKS[span.grain].filter(at__gte=span.since, at__lt=span.until)
+def check_rows(span: Range, also: Range | None = None) -> QuerySet[Any]:
+    """The rollups that a range is read from, or two ranges of the same grain."""
+    return _CHECKS[span.grain].filter(_within(span, also))
 
 
-def rule_rows(span: Range) -> QuerySet[Any]:
-    return _RULES[span.grain].filter(at__gte=span.since, at__lt=span.until)
+def rule_rows(span: Range, also: Range | None = None) -> QuerySet[Any]:
+    return _RULES[span.grain].filter(_within(span, also))
+
+
+def _within(span: Range, also: Range | None) -> Q:
+    first = Q(at__gte=span.since, at__lt=span.until)
+    return first if also is None else first | Q(at__gte=also.since, at__lt=also.until)
 
 
 def _by_step(rows: QuerySet[Any], span: Range) -> QuerySet[Any, Any]:

@@ -24,7 +24,17 @@ from apps.analytics.ranges import (
     range_preset,
     range_stepped,
 )
-from apps.analytics.selectors import markers, rate_now, rule_series, rule_totals, series, totals, totals_of
+from apps.analytics.selectors import (
+    Totals,
+    markers,
+    rate_now,
+    rule_series,
+    rule_totals,
+    series,
+    series_compared,
+    totals,
+    totals_of,
+)
 from apps.core.errors import Invalid
 from apps.core.scope import tenant_scope
 from apps.limits.selectors import rules_of
@@ -94,6 +104,23 @@ def test_what_is_compared_is_as_long_and_ends_where_the_range_begins_or_a_week_b
     assert held.since - week.since >= 7 * DAY
     assert week.grain == "hour"
     assert range_compared(held, Comparison.NONE) is None
+
+
+@pytest.mark.parametrize("comparison", [Comparison.BEFORE, Comparison.WEEK])
+@pytest.mark.parametrize("preset", ["1h", "24h", "7d", "30d"])
+@pytest.mark.parametrize("zone", [UTC_ZONE, BERLIN])
+def test_two_ranges_read_together_are_the_two_read_alone(preset, comparison, zone, rows, alice, now):
+    for days in (0.02, 1.5, 4, 7.02, 8.5, 12, 31, 40):
+        at = now - days * DAY
+        for grain in ("hour", "day", *(("minute",) if days < 2.9 else ())):
+            rows.checks(grain, at, allowed=int(10 * days) + 1)
+        rows.rule("hour", at, 7, allowed=1, denied=int(days))
+    held = span(now, preset, zone=zone)
+    before = range_compared(held, comparison)
+    with tenant_scope(alice.tenant_id):
+        assert series_compared(held, before) == (series(held), series(before))
+        together = series_compared(held, before, rule_id=7)
+        assert together == (rule_series(held, rule_id=7), rule_series(before, rule_id=7))
 
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-06-01", 24)])
@@ -209,8 +236,9 @@ def test_routes_come_from_folded_hours_and_from_raw_rows_since(rows, alice, now)
     rows.event(now - 5 * MINUTE, "chk_1", route="POST /v1/chat", weight=4)
     rows.event(now - 5 * MINUTE, "chk_2", route="GET /v1/me", allowed=False)
     rows.event(now - 3 * HOUR, "chk_3", route="GET /v1/me", weight=1000)  # its hour is folded without it
+    whole = Totals(allowed=111, denied=11, cost=111)
     with tenant_scope(alice.tenant_id):
-        held = breakdown(span(now), by="route", tenant_id=alice.tenant_id)
+        held = breakdown(span(now), by="route", tenant_id=alice.tenant_id, whole=whole)
     assert [(row.label, row.allowed, row.denied) for row in held.rows] == [
         ("POST /v1/chat", 104, 10),
         ("GET /v1/me", 0, 1),
