@@ -214,12 +214,14 @@ class StreamsReader:
         self._client.close()
 
     def _place_verify(self, partition: int, position: str) -> None:
-        """XREAD would skip what was trimmed, and wait for ever behind the end of a stream that lost entries."""
-        try:
-            facts = _facts(_ask(self._client, "XINFO", "STREAM", _stream(partition)))
-        except redis.ResponseError:  # there is no such stream
-            raise OffsetLost(partition, position) from None
-        if not _number(facts[b"max-deleted-entry-id"]) <= _number(position) <= _number(facts[b"last-generated-id"]):
+        """XREAD would skip what was trimmed, and wait for ever behind the end of a stream that lost entries. Who trims
+        leaves the entry at the position; a stream remembers only what was deleted otherwise.
+        """
+        stream = _stream(partition)
+        if not _ask(self._client, "XRANGE", stream, position, position):
+            raise OffsetLost(partition, position)
+        facts = _facts(_ask(self._client, "XINFO", "STREAM", stream))
+        if _number(facts[b"max-deleted-entry-id"]) > _number(position):
             raise OffsetLost(partition, position)
 
 
