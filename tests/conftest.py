@@ -67,6 +67,29 @@ def counters_url():
     return os.environ["COUNTERS_URL"]
 
 
+@pytest.fixture(scope="session")
+def _kafka(tmp_path_factory):
+    from tests.kafka import Kafka, KafkaMissing
+
+    try:
+        kafka = Kafka(tmp_path_factory.mktemp("kafka"))
+    except KafkaMissing as reason:
+        pytest.skip(f"Apache Kafka: {reason}")
+    yield kafka
+    kafka.stop()
+
+
+@pytest.fixture
+def kafka(_kafka):
+    """A real Apache Kafka with our topics, all empty; a test may break it."""
+    from ratelimiter.events.buses import topics_create
+
+    _kafka.heal()
+    for topic in topics_create(_kafka.url):
+        _kafka.leads(topic)
+    return _kafka
+
+
 @pytest.fixture
 def sent(monkeypatch):
     """What was handed to Celery, as (task name, arguments), instead of sending it."""

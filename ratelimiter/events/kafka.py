@@ -32,7 +32,7 @@ from ratelimiter.events.topics import DEAD, TOPICS, Topic
 T = TypeVar("T")
 
 STALL_S = 30.0
-TIMEOUT_S = 10.0
+TIMEOUT_S = 5.0
 
 _COMMON = {
     "client.id": "ratelimiter",
@@ -75,7 +75,11 @@ class KafkaProducer:
         self._failure: BusError | None = None
         self._closing = False
         self._client = _made(Client, _configured(url, _PRODUCER))
-        _topic_verify(self._client)
+        try:
+            _topic_verify(self._client)
+        except BusError:
+            self.close()
+            raise
 
     def send(self, partition: int, payload: bytes, done: Done) -> None:
         self._waiting.append((partition, payload, done))
@@ -147,7 +151,11 @@ class KafkaReader:
         self._places: dict[int, str] = {}  # where the consumer goes on by itself
         self._complaint: KafkaError | None = None
         self._dead: Client | None = None
-        _topic_verify(self._consumer)
+        try:
+            _topic_verify(self._consumer)
+        except BusError:
+            self.close()
+            raise
 
     def read(self, positions: Mapping[int, str], *, max_records: int, timeout_s: float) -> list[Message]:
         self._complaint = None
