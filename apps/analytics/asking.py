@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from apps.analytics.events import OUTCOMES, Filter
 from apps.analytics.ranges import DEFAULT_PRESET, Comparison, Range, range_between, range_preset
@@ -25,9 +25,10 @@ def range_asked(asked: Mapping[str, str], *, zone: str, now: datetime, retention
 
 def zone_asked(name: str) -> ZoneInfo:
     """Raises Invalid."""
-    if name not in available_timezones():
-        raise Invalid("The time zone is not known.", fields={"zone": "Use a name like Europe/Berlin."})
-    return ZoneInfo(name)
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones is no zone
+        raise Invalid("The time zone is not known.", fields={"zone": "Use a name like Europe/Berlin."}) from None
 
 
 def comparison_asked(asked: Mapping[str, str], default: Comparison = Comparison.NONE) -> Comparison:

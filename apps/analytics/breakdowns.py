@@ -43,8 +43,12 @@ class Row:
     cost: int = 0
 
     @property
+    def passed(self) -> int:
+        return self.allowed + self.shadow_denied
+
+    @property
     def checks(self) -> int:
-        return self.allowed + self.denied + self.shadow_denied
+        return self.passed + self.denied
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,12 @@ class Step(StrEnum):
 
     @property
     def length(self) -> timedelta:
-        return {"1m": MINUTE, "5m": 5 * MINUTE, "15m": 15 * MINUTE, "1h": HOUR, "1d": DAY}[self.value]
+        return _LENGTHS[self]
+
+
+_LENGTHS = {
+    Step.MINUTE: MINUTE, Step.MINUTES_5: 5 * MINUTE, Step.MINUTES_15: 15 * MINUTE, Step.HOUR: HOUR, Step.DAY: DAY,
+}  # fmt: skip
 
 
 class Comparison(StrEnum):
@@ -83,12 +88,11 @@ class Range:
     def buckets(self) -> list[datetime]:
         """The beginnings of all steps, in order; the first may be before `since` where that is within a day."""
         found = []
-        at = self.bucket_of(self.since)
+        at, length = self.bucket_of(self.since), self.step.length
         while at < self.until:
             found.append(at)
             # A local day may have 23 or 25 hours.
-            following = at + self.step.length + (2 * HOUR if self.step is Step.DAY else timedelta(0))
-            at = self.bucket_of(following)
+            at = self.bucket_of(at + length + 2 * HOUR) if self.step is Step.DAY else at + length
         return found
 
 

@@ -1,9 +1,14 @@
-"""Keeping the schema fit to be written to."""
+"""Keeping the schema fit to be written to, and what tenants write themselves."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from apps.analytics import partitions
+from apps.analytics.models import Marker, Preference
+from apps.core.errors import Conflict, Invalid
+
+MAX_MARKER_TEXT = 80
+MAX_MARKERS = 200  # a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +26,21 @@ def tables_ensure(*, now: datetime, since: datetime | None = None) -> Ensured:
     made = partitions.partitions_ensure(now=now, since=since)
     partitions.compression_ensure()
     return Ensured(made, partitions.expired_drop(now=now))
+
+
+def marker_create(*, tenant_id: int, kind: str, text: str, at: datetime) -> Marker:
+    """Inside the tenant's scope. Raises Invalid, Conflict at MAX_MARKERS a day."""
+    text = " ".join(text.split())
+    if kind not in {"deploy", "rule"}:
+        raise Invalid("The kind is not valid.", fields={"kind": "Must be deploy or rule."})
+    if not 1 <= len(text) <= MAX_MARKER_TEXT:
+        raise Invalid("The text is not valid.", fields={"text": f"Use 1 to {MAX_MARKER_TEXT} characters."})
+    if Marker.objects.filter(at__gte=at - timedelta(hours=12), at__lt=at + timedelta(hours=12)).count() >= MAX_MARKERS:
+        raise Conflict(f"There are {MAX_MARKERS} markers on that day already.")
+    return Marker.objects.create(tenant_id=tenant_id, kind=kind, text=text, at=at)
+
+
+def pseudonymise_set(*, tenant_id: int, pseudonymise: bool) -> None:
+    """Of what ingest takes in from now on. Inside the tenant's scope."""
+    if not Preference.objects.filter(tenant_id=tenant_id).update(pseudonymise=pseudonymise):
+        Preference.objects.create(tenant_id=tenant_id, pseudonymise=pseudonymise)

@@ -1,7 +1,8 @@
 """How a view of the portal begins: who asks, for which tenant, may they, and then the tenant's scope.
 
-Sets `request.member` (MemberInfo) and `request.tenant` (TenantInfo). Strangers get 404, exactly as for a tenant that
-does not exist; members without the permission get 403.
+Sets `request.member` (MemberInfo), `request.tenant` (TenantInfo) and `request.places`, everywhere that the reader belongs,
+so that a page asks for it once. Strangers get 404, exactly as for a tenant that does not exist; members without the
+permission get 403.
 """
 
 from collections.abc import Callable
@@ -14,10 +15,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils import timezone
 
-from apps.core.errors import NotFound
 from apps.core.scope import scoped
 from apps.tenants.permissions import Permission
-from apps.tenants.selectors import MemberInfo, TenantInfo, member_of
+from apps.tenants.selectors import MemberInfo, TenantInfo, memberships_of
 
 View = Callable[..., HttpResponseBase]
 
@@ -27,6 +27,7 @@ class TenantRequest(HttpRequest):
 
     member: MemberInfo
     tenant: TenantInfo
+    places: list[MemberInfo]
 
 
 def member_view(permission: Permission, *, opens_scope: bool = True) -> Callable[[View], View]:
@@ -42,10 +43,11 @@ def member_view(permission: Permission, *, opens_scope: bool = True) -> Callable
         @login_required
         @wraps(view)
         def wrapper(request: Any, *args: Any, slug: str, **kwargs: Any) -> HttpResponseBase:
-            try:
-                request.member = member_of(user_id=request.user.id, slug=slug)
-            except NotFound:
-                raise Http404 from None
+            request.places = memberships_of(request.user.id)
+            member = next((place for place in request.places if place.tenant.slug == slug), None)
+            if member is None:
+                raise Http404
+            request.member = member
             request.tenant = request.member.tenant
             if not request.member.may(permission):
                 raise PermissionDenied(f"Your role here is {request.member.role}; it does not include this.")

@@ -8,8 +8,8 @@ _SESSION_KEY = "tenant"
 
 
 def tenant_remember(request: TenantRequest) -> None:
-    """Writes the session only when it changes."""
-    if request.session.get(_SESSION_KEY) != request.tenant.slug:
+    """Writes the session only when it changes, and not for who belongs to one organisation only."""
+    if len(request.places) > 1 and request.session.get(_SESSION_KEY) != request.tenant.slug:
         request.session[_SESSION_KEY] = request.tenant.slug
 
 

@@ -61,14 +61,6 @@ def tenant_by_slug(slug: str) -> TenantInfo:
     return _tenant_info(tenant)
 
 
-def member_of(*, user_id: int, slug: str) -> MemberInfo:
-    """Raises NotFound for a tenant that does not exist and for one that the user does not belong to, alike."""
-    membership = Membership.objects.select_related("tenant").filter(user_id=user_id, tenant__slug=slug).first()
-    if membership is None:
-        raise NotFound(f"there is no tenant “{slug}”")
-    return MemberInfo(_tenant_info(membership.tenant), user_id, membership.role)
-
-
 def memberships_of(user_id: int) -> list[MemberInfo]:
     """By name."""
     rows = Membership.objects.select_related("tenant").filter(user_id=user_id).order_by("tenant__name", "tenant_id")

@@ -5,6 +5,7 @@ import redis
 
 from tests.analytics.rig import Bus, Counting
 from tests.analytics.rows import Rows
+from tests.factories import colleague_make
 from tests.portal.conftest import Browser
 
 
@@ -58,3 +59,19 @@ def bobs_rows(ingest, bob):
 def alices(alice):
     """Alice's browser."""
     return Browser().into(alice.email)
+
+
+@pytest.fixture
+def bobs(bob):
+    return Browser().into(bob.email)
+
+
+@pytest.fixture
+def as_role(alice):
+    """The browser of a colleague of Alice's with that role."""
+
+    def login(role):
+        colleague_make(alice.tenant_id, role, email=f"{role}@alice.example")
+        return Browser().into(f"{role}@alice.example")
+
+    return login

@@ -205,7 +205,7 @@ def test_a_rule_has_a_series_of_its_own(rows, alice, now):
     rows.rule("minute", now - 5 * MINUTE, 8, allowed=100)
     with tenant_scope(alice.tenant_id):
         held = totals_of(rule_series(span(now, "1h"), rule_id=7))
-        assert (held.allowed, held.denied, held.shadow_denied) == (8, 2, 1)
+        assert (held.allowed, held.denied, held.shadow_denied, held.checks) == (9, 2, 1, 11)
         assert rule_totals(span(now, "1h"), rule_id=8).allowed == 100
 
 
@@ -358,10 +358,14 @@ def sorted_events(alice, ids):
 def test_the_live_tail_shows_what_came_since(rows, alice, now):
     rows.event(now - 2 * MINUTE, "chk_1")
     with tenant_scope(alice.tenant_id):
-        (first,) = explorer.events_newer(span(now), Filter(), than=None)
+        (first,) = explorer.events_newer(span(now), Filter(), since=now - HOUR)
         rows.event(now - MINUTE, "chk_2")
         rows.event(now - 3 * MINUTE, "chk_0")
-        assert [event.id for event in explorer.events_newer(span(now), Filter(), than=first.cursor)] == ["chk_2"]
+        assert [event.id for event in explorer.events_newer(span(now), Filter(), since=first.at)] == ["chk_2"]
+        assert [event.id for event in explorer.events_newer(span(now), Filter(), since=now - HOUR, limit=2)] == [
+            "chk_2",
+            "chk_1",
+        ]
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "2026", "MjAyNi0wMS0wMXxh", "ä"])

@@ -4,7 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
+from apps.analytics.events import Cursor
+from apps.analytics.ingest.database import connect
+from tests.analytics.rows import Rows
 from tests.factories import override_make
 
 # name -> (methods, roles that may)
@@ -14,6 +18,17 @@ MANAGERS = {"owner", "admin"}
 PAYERS = {"owner", "admin", "billing"}
 PAGES = {
     "analytics:overview": ("get", EVERYBODY),
+    "analytics:traffic": ("get", EVERYBODY),
+    "analytics:traffic_csv": ("get", EVERYBODY),
+    "analytics:marker_create": ("post", EDITORS),
+    "analytics:offenders": ("get", EVERYBODY),
+    "analytics:explorer": ("get", EVERYBODY),
+    "analytics:events_csv": ("get", EVERYBODY),
+    "analytics:tail": ("get", EVERYBODY),
+    "analytics:check": ("get", EVERYBODY),
+    "analytics:rule": ("get", EVERYBODY),
+    "analytics:rule_glance": ("get", EVERYBODY),
+    "analytics:privacy": ("get", EVERYBODY),
     "limits:onboarding": ("get", EVERYBODY),
     "limits:plan": ("get", PAYERS),
     "limits:rules": ("get", EVERYBODY),
@@ -39,11 +54,23 @@ PAGES = {
 }
 RULE_PAGES = (
     "limits:rule", "limits:rule_mode", "limits:rule_enabled", "limits:rule_delete", "limits:overrides",
-    "limits:overrides_import", "limits:overrides_export", "limits:override", "limits:override_delete",
+    "limits:overrides_import", "limits:overrides_export", "limits:override", "limits:override_delete", "analytics:rule",
+    "analytics:rule_glance",
 )  # fmt: skip
 OVERRIDE_PAGES = ("limits:override", "limits:override_delete")
 KEY_PAGES = ("apikeys:made", "apikeys:rotate", "apikeys:revoke")
-FILLED = {"limits:rule_mode": {"mode": "shadow"}, "limits:rule_enabled": {"enabled": "on"}}
+CHECK = "chk_of_alice"
+FILLED = {
+    "analytics:marker_create": {"text": "v1"}, "analytics:tail": {"than": Cursor(timezone.now(), "-").written()},
+    "limits:rule_mode": {"mode": "shadow"}, "limits:rule_enabled": {"enabled": "on"},
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def check(alice):
+    """One that Alice's callers made."""
+    with connect() as ingest:
+        Rows(ingest, alice.tenant_id).event(timezone.now(), CHECK)
 
 
 @pytest.fixture
@@ -60,6 +87,8 @@ def url_of(name, slug, rule, key):
         numbers["override_id"] = rule.override_id
     if name in KEY_PAGES:
         numbers = {"key_id": key.id}
+    if name == "analytics:check":
+        numbers = {"check_id": CHECK}
     return reverse(name, kwargs={"slug": slug, **numbers})
 
 
@@ -92,7 +121,7 @@ def test_a_stranger_finds_nothing(name, bobs, alice, rule, key):
     assert visit(bobs, name, alice.slug, rule, key).status_code == 404
 
 
-@pytest.mark.parametrize("name", [*RULE_PAGES, *KEY_PAGES])
+@pytest.mark.parametrize("name", [*RULE_PAGES, *KEY_PAGES, "analytics:check"])
 def test_another_tenants_ids_are_not_found_under_ones_own_slug(name, bobs, bob, rule, key):
     assert visit(bobs, name, bob.slug, rule, key).status_code == 404
 

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from apps.apikeys.services import organisation_open
 from apps.core.scope import tenant_scope
 from apps.tenants.models import Cell, KeyIndex, Membership, Tenant, User
-from apps.tenants.selectors import member_of
+from apps.tenants.selectors import memberships_of
 from apps.tenants.services import NoCell, tenant_create, user_create
 from tests.database import owner_connection
 
@@ -19,8 +19,8 @@ def test_makes_a_tenant_its_owner_and_a_first_test_key(db, sent, django_capture_
     user_id = user_create(email="ann@example.com", password="x")
     with django_capture_on_commit_callbacks(execute=True):
         opened = organisation_open(user_id=user_id, name="Ann & Co.")
-    member = member_of(user_id=user_id, slug="ann-co")
-    assert (member.tenant.id, member.role) == (opened.tenant.id, "owner")
+    (member,) = memberships_of(user_id)
+    assert (member.tenant.id, member.tenant.slug, member.role) == (opened.tenant.id, "ann-co", "owner")
     entry = KeyIndex.objects.get(tenant_id=opened.tenant.id)
     assert opened.secret.startswith("rl_test_")
     assert (entry.live, entry.scopes) == (False, ["check"])

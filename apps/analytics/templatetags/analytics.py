@@ -45,3 +45,24 @@ def change(now: float, before: float) -> str:
     if abs(part) < 0.5:
         return "as before"
     return f"{'+' if part > 0 else '−'}{abs(part):,.0f} %"
+
+
+@register.filter
+def clock(at: datetime) -> SafeString:
+    """Day and time to the second, milliseconds on hover."""
+    local = timezone.localtime(at)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        local.isoformat(timespec="milliseconds"), _instant_words(local), f"{local:%-d %b %H:%M:%S}",
+    )  # fmt: skip
+
+
+@register.filter
+def instant(at: datetime) -> SafeString:
+    """The whole moment."""
+    local = timezone.localtime(at)
+    return format_html('<time datetime="{}">{}</time>', local.isoformat(timespec="milliseconds"), _instant_words(local))
+
+
+def _instant_words(local: datetime) -> str:
+    return f"{local:%-d %B %Y, %H:%M:%S}.{local.microsecond // 1_000:03d} {local:%Z}"

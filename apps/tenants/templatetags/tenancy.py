@@ -4,15 +4,16 @@ from typing import Any
 
 from django import template
 
-from apps.tenants.selectors import MemberInfo, memberships_of
+from apps.tenants.selectors import MemberInfo
 
 register = template.Library()
 
 
 @register.simple_tag(takes_context=True)
 def memberships(context: Any) -> list[MemberInfo]:
-    """Where the reader belongs, by name."""
-    return memberships_of(context["request"].user.id)
+    """Where the reader belongs, by name; on pages of the workspace."""
+    places: list[MemberInfo] = context["request"].places
+    return places
 
 
 @register.simple_tag(takes_context=True)
