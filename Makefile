@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset test test-fast test-long lint format bench bench-quick lock
+.PHONY: help run reset test test-fast test-long lint format bench bench-ingest bench-quick lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ format: ## let ruff lay the code out
 bench: ## measure the door beside what else there is, and write docs/performance.md
 	@$(PYTHON) config/bootstrap.py bench
 	@$(BIN)/python -m tests.bench
+
+bench-ingest: ## measure what counting an event costs, and how far behind a busy door ingest is; prints
+	@$(PYTHON) config/bootstrap.py test
+	@$(BIN)/python -m tests.bench.ingest
 
 bench-quick: ## the same in less than a minute, of fewer contenders; only prints
 	@$(PYTHON) config/bootstrap.py bench

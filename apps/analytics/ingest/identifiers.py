@@ -10,34 +10,37 @@ from hashlib import blake2b
 KEPT = 1 << 20  # digests remembered between batches
 KEEP_S = 3_600.0  # then they are written again, so that what was erased and comes back is readable again
 
-_Known = dict[tuple[int, str, str], int]
+_Known = dict[tuple[int, str, str], str]
 
 
 class Identifiers:
-    """`fresh` are those of the batch under way that the database may not have. Not for several threads."""
+    """By (tenant, kind, value): `known` are those that the database has, `fresh` those of the batch under way that it
+    may not have. Not for several threads.
+    """
 
     def __init__(self, salt: bytes) -> None:
         self._salt = salt
-        self._known: _Known = {}
+        self.known: _Known = {}
         self._since_s = 0.0
         self.fresh: _Known = {}
 
-    def digest(self, tenant: int, kind: str, value: str) -> int:
+    def digest(self, tenant: int, kind: str, value: str) -> str:
+        """In decimal, as COPY wants it."""
         name = (tenant, kind, value)
-        held = self._known.get(name) or self.fresh.get(name)
+        held = self.known.get(name) or self.fresh.get(name)
         if held is None:
-            held = self.fresh[name] = identifier_digest(self._salt, tenant, kind, value)
+            held = self.fresh[name] = str(identifier_digest(self._salt, tenant, kind, value))
         return held
 
     def batch_begin(self, now_s: float) -> None:
         self.fresh = {}
-        if now_s - self._since_s > KEEP_S or len(self._known) > KEPT:
-            self._known = {}
+        if now_s - self._since_s > KEEP_S or len(self.known) > KEPT:
+            self.known = {}
             self._since_s = now_s
 
     def batch_committed(self) -> None:
         """Only now, because what a transaction that failed would have written is not there."""
-        self._known.update(self.fresh)
+        self.known.update(self.fresh)
         self.fresh = {}
 
 

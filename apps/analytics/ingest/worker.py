@@ -1,5 +1,6 @@
 """The loop that a Celery task runs for some seconds and `manage.py ingest` runs for good."""
 
+import gc
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -58,6 +59,8 @@ class Worker:
             self._connection = connect()
             self._reader = reader_make(settings.EVENTS_URL)
             self._ingest = Ingest(self._connection, self._reader, self._limits)
+            gc.collect()
+            gc.freeze()  # Django lives for good, and is not looked through again for every batch
         return self._ingest
 
 
