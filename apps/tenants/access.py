@@ -1,8 +1,8 @@
 """How a view of the portal begins: who asks, for which tenant, may they, and then the tenant's scope.
 
 Sets `request.member` (MemberInfo), `request.tenant` (TenantInfo) and `request.places`, everywhere that the reader
-belongs, so that a page asks for it once. Strangers get 404, exactly as for a tenant that does not exist; members without the
-permission get 403.
+belongs, so that a page asks for it once. Strangers get 404, exactly as for a tenant that does not exist; members
+without the permission get 403.
 """
 
 from collections.abc import Callable

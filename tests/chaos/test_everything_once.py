@@ -22,7 +22,7 @@ REST_S = 60 + CHECKS / 2_000
 
 
 def streams(parts):
-    """Away is frozen here: connections stay open, and nobody answers."""
+    """Redis Streams. Away is frozen here: connections stay open, and nobody answers."""
 
     def away(seconds):
         process = part_named(parts, "bus").process
@@ -33,9 +33,28 @@ def streams(parts):
     return SimpleNamespace(url=parts.bus_url, kill=lambda: part_kill(parts, "bus"), away=away)
 
 
-@pytest.fixture(params=[streams], ids=["streams"])
-def way(request, tmp_path_factory):
-    made = Way(tmp_path_factory.mktemp("chaos"), request.param)
+@pytest.fixture(params=["streams", "kafka"])
+def bus_new(request):
+    """Makes the bus, of the parts that everything else is made of or of its own."""
+    if request.param == "streams":
+        return streams
+    kafka = request.getfixturevalue("kafka")
+
+    def kill():
+        kafka.kill()
+        kafka.start()
+
+    def away(seconds):
+        kafka.kill()
+        time.sleep(seconds)
+        kafka.start()
+
+    return lambda _: SimpleNamespace(url=kafka.url, kill=kill, away=away)
+
+
+@pytest.fixture
+def way(bus_new, tmp_path_factory):
+    made = Way(tmp_path_factory.mktemp("chaos"), bus_new)
     yield made
     made.close()
 
