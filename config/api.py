@@ -3,6 +3,7 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
+from apps.analytics.api.views import BreakdownView, EventsView, MarkersView, SeriesView, TopView
 from apps.limits.api.check import CheckView, ExplainView, RefundView, ReleaseView
 
 urlpatterns = [
@@ -10,6 +11,11 @@ urlpatterns = [
     path("v1/check/explain", ExplainView.as_view(), name="check-explain"),
     path("v1/checks/<str:check_id>/refund", RefundView.as_view(), name="check-refund"),
     path("v1/checks/<str:check_id>/release", ReleaseView.as_view(), name="check-release"),
+    path("v1/analytics/series", SeriesView.as_view(), name="analytics-series"),
+    path("v1/analytics/breakdown", BreakdownView.as_view(), name="analytics-breakdown"),
+    path("v1/analytics/top", TopView.as_view(), name="analytics-top"),
+    path("v1/analytics/events", EventsView.as_view(), name="analytics-events"),
+    path("v1/analytics/markers", MarkersView.as_view(), name="analytics-markers"),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
     path("docs/redoc", SpectacularRedocView.as_view(url_name="api-schema"), name="api-redoc"),

@@ -10,7 +10,7 @@ from redis import RedisError
 from apps.apikeys.models import ApiKey
 from apps.core.counters import counters
 from apps.core.errors import NotFound
-from apps.tenants.selectors import key_entry_by_digest
+from apps.tenants.selectors import KeyEntry, key_entry_by_digest
 from ratelimiter.snapshot.keyring import Pepper, key_digest, keys_last_used
 
 log = structlog.get_logger(__name__)
@@ -63,11 +63,17 @@ def key_names(tenant_id: int) -> dict[int, str]:
 
 def secret_tenant(secret: str, *, now: datetime) -> int | None:
     """The tenant of a key that works now. Needs no scope."""
+    entry = secret_entry(secret, now=now)
+    return None if entry is None else entry.tenant_id
+
+
+def secret_entry(secret: str, *, now: datetime) -> KeyEntry | None:
+    """What is known of a key that works now. Needs no scope."""
     peppers = [Pepper(version, bytes.fromhex(pepper)) for version, pepper in settings.KEY_PEPPERS]
     entry = key_entry_by_digest(key_digest(secret, pepper) for pepper in peppers)
     if entry is None or entry.revoked_at is not None or (entry.expires_at is not None and entry.expires_at <= now):
         return None
-    return entry.tenant_id
+    return entry
 
 
 def key_info(row: ApiKey, *, last_used_at: datetime | None = None) -> KeyInfo:

@@ -6,10 +6,10 @@ from typing import Any
 
 import structlog
 from django.http import HttpRequest, HttpResponse
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from apps.core.negotiation import AnyAccept
 from apps.limits.judge import Asked
 from ratelimiter.engine.errors import EngineError, InvalidRequest, MethodNotAllowed, TooLarge
 from ratelimiter.engine.wire.decode import MAX_BODY_BYTES
@@ -18,16 +18,6 @@ from ratelimiter.engine.wire.render import Answer, error_render
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 log = structlog.get_logger(__name__)
-
-
-class AnyAccept(BaseContentNegotiation):
-    """The answer is JSON whatever the caller accepts, as at the door."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return parsers[0]
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        return renderers[0], renderers[0].media_type
 
 
 class DoorView(APIView):
