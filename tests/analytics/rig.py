@@ -38,6 +38,7 @@ class Bus:
         self.url = url
         self.producer = producer_make(url)
         self._next = Counter()
+        self._failures = []
 
     def put(self, *events, boot="boot", heard_ms=0, last=False):
         """Events of one tenant, or a heartbeat, numbered on."""
@@ -47,15 +48,19 @@ class Bus:
         self.put_raw(record([group], boot), partition)
         return group
 
-    def put_heartbeat(self, partition, heard_ms, *, boot="boot", last=False):
-        group = Group(partition, self._next[boot, partition] + 1, [], heard_ms, last)
-        self.put_raw(record([group], boot), partition)
+    def put_heartbeats(self, partitions, heard_ms, *, boot="boot", last=False):
+        for partition in partitions:
+            group = Group(partition, self._next[boot, partition] + 1, [], heard_ms, last)
+            self.producer.send(partition, record([group], boot), self._failures.append)
+        self._flush()
 
     def put_raw(self, payload, partition=0):
-        failures = []
-        self.producer.send(partition, payload, failures.append)
+        self.producer.send(partition, payload, self._failures.append)
+        self._flush()
+
+    def _flush(self):
         assert self.producer.flush(10)
-        assert failures == [None]
+        assert set(self._failures) == {None}
 
     def close(self):
         self.producer.close()

@@ -150,8 +150,7 @@ def test_the_settling_task_settles_and_folds(bus, counting):
     worker = counting()
     hour_ms = NOW_MS // 3_600_000 * 3_600_000
     bus.put(*[event(at_ms=hour_ms - 1_000) for _ in range(4)])
-    for partition in range(16):
-        bus.put_heartbeat(partition, hour_ms + 601_000)
+    bus.put_heartbeats(range(16), hour_ms + 601_000)
     worker.all()
     settle()
     wait_for(lambda: rows(worker.connection, "SELECT count(*) FROM analytics.dim_hour")[0][0] > 0)
