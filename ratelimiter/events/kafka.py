@@ -55,6 +55,7 @@ _CONSUMER = {
     "auto.offset.reset": "error",
     "check.crcs": True,
     "fetch.queue.backoff.ms": 20,
+    "fetch.wait.max.ms": 50,  # a partition that is taken up has to wait for the request under way
     "queued.max.messages.kbytes": 32_768,
 }
 _LOST = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - their name for it

@@ -1,24 +1,31 @@
 import os
+from types import SimpleNamespace
 
 import pytest
 import redis
 
 from tests.analytics.rig import Bus, Counting
 from tests.analytics.rows import Rows
+from tests.events.rig import Kafka, Streams
 from tests.factories import colleague_make
 from tests.portal.conftest import Browser
 
 
 @pytest.fixture
-def bus(transactional_db):
-    """Redis Streams, empty, and the database that ingest writes to."""
+def bus(request, transactional_db):
+    """Redis Streams, or what BOTH asks for, empty, and the database that ingest writes to."""
+    if getattr(request, "param", "streams") == "kafka":
+        made = Bus(Kafka(request.getfixturevalue("kafka")))
+        yield made
+        made.close()
+        return
     url = os.environ["BUS_URL"]
     with redis.Redis.from_url(url) as client:
-        for key in client.scan_iter("request-logs:*"):
-            client.delete(key)
-    made = Bus(url)
-    yield made
-    made.close()
+        carrier = Streams(SimpleNamespace(client=client), url)
+        carrier.empty()
+        made = Bus(carrier)
+        yield made
+        made.close()
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ import time
 from collections import Counter
 from datetime import UTC, datetime
 
+import pytest
+
 from apps.analytics.ingest.database import connect
 from apps.analytics.ingest.drain import Ingest, Limits
 from ratelimiter.engine.applied import PASSED, outcome_code
@@ -12,6 +14,7 @@ from ratelimiter.events.buses import producer_make, reader_make
 from ratelimiter.events.schema import VERSION, Event, Group, groups_decode_sealed, groups_encode, record_encode
 from ratelimiter.events.spool import PARTITIONS
 
+BOTH = pytest.mark.parametrize("bus", ["streams", "kafka"], indirect=True)
 NOW = datetime.now(UTC)
 NOW_MS = int(NOW.timestamp() * 1_000)
 _numbers = itertools.count(1)
@@ -32,11 +35,12 @@ def record(groups, boot="boot"):
 
 
 class Bus:
-    """The bus as shippers use it, one record at a time."""
+    """The bus as shippers use it, one record at a time. `carrier` is what tests.events has of it."""
 
-    def __init__(self, url):
-        self.url = url
-        self.producer = producer_make(url)
+    def __init__(self, carrier):
+        self.carrier = carrier
+        self.url = carrier.url
+        self.producer = producer_make(self.url)
         self._next = Counter()
         self._failures = []
 
@@ -72,16 +76,24 @@ class Counting:
     def __init__(self, url, **limits):
         self.connection = connect()
         self.reader = reader_make(url)
-        self.ingest = Ingest(self.connection, self.reader, Limits(**{"wait_s": 0.05} | limits))
+        wait_s = 0.4 if url.startswith("kafka") else 0.05  # Kafka takes a while to begin somewhere else
+        self.ingest = Ingest(self.connection, self.reader, Limits(**{"wait_s": wait_s} | limits))
 
     def all(self, *, now=None):
-        """Everything that is on the bus; what was counted in sum."""
+        """Everything that is on the bus and not stopped; what was counted in sum."""
         total = Counter()
+        deadline = time.monotonic() + 60
         while True:
             batch = self.ingest.batch(now=now or datetime.now(UTC))
-            if not batch.batches:
+            total.update({name: getattr(batch, name) for name in batch.__slots__ if batch.batches})
+            if not batch.batches and not self._lag():
                 return total
-            total.update({name: getattr(batch, name) for name in batch.__slots__})
+            assert time.monotonic() < deadline
+
+    def _lag(self):
+        """Kafka may take longer than a batch waits."""
+        places = rows(self.connection, "SELECT partition, position FROM analytics.consumer_offset WHERE stopped = ''")
+        return sum(self.reader.lag(dict(places)).values()) if places else 0
 
     def close(self):
         self.connection.close()

@@ -1,6 +1,6 @@
 """Every event once: what batches add, and what they refuse to add twice."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -10,13 +10,15 @@ from apps.core.scope import tenant_scope
 from ratelimiter.engine.applied import DENIED, PASSED, SHADOW_DENIED, outcome_code
 from ratelimiter.events.schema import Group
 from ratelimiter.events.totals import Collapsed, Totals
-from tests.analytics.rig import NOW, NOW_MS, event, record, rows, sums
+from tests.analytics.rig import BOTH, NOW, NOW_MS, event, record, rows, sums
 from tests.database import as_owner
+from tests.events.rig import take
 
 DAY_MS = 86_400_000
 GRAINS = ("minute", "hour", "day")
 
 
+@BOTH
 def test_minute_hour_and_day_say_the_same_as_the_raw_rows(bus, counting):
     events = [
         event(
@@ -46,6 +48,7 @@ def test_minute_hour_and_day_say_the_same_as_the_raw_rows(bus, counting):
     assert billable == sum(one.allowed and one.live for one in events)
 
 
+@BOTH
 def test_what_comes_twice_counts_once(bus, counting):
     first = bus.put(*[event() for _ in range(10)])
     second = bus.put(*[event() for _ in range(5)])
@@ -67,6 +70,7 @@ def test_of_a_group_that_comes_longer_again_only_the_rest_counts(bus, counting):
     assert rows(worker.connection, "SELECT count(DISTINCT id), count(*) FROM analytics.event") == [(8, 8)]
 
 
+@BOTH
 def test_a_gap_in_the_numbers_is_remembered_and_what_follows_counts(bus, counting):
     worker = counting()
     bus.put_raw(record([Group(0, 1, [event()]), Group(0, 5, [event()])]))
@@ -77,6 +81,7 @@ def test_a_gap_in_the_numbers_is_remembered_and_what_follows_counts(bus, countin
     ]
 
 
+@BOTH
 def test_a_check_on_record_counts_once_whoever_spools_it_and_however_often(bus, counting):
     once = event(recorded=True)
     worker = counting()
@@ -95,6 +100,7 @@ def test_two_tenants_checks_of_one_id_are_two(bus, counting):
     assert worker.all()["events"] == 2
 
 
+@BOTH
 def test_what_nobody_can_read_goes_to_the_dead_letters_with_its_reason(bus, counting):
     worker = counting()
     bus.put_raw(b"\xff nonsense")
@@ -107,6 +113,7 @@ def test_what_nobody_can_read_goes_to_the_dead_letters_with_its_reason(bus, coun
     assert sum("another partition" in reason for reason in reasons) == 1
 
 
+@BOTH
 def test_what_postgresql_refuses_costs_nobody_else_anything(bus, counting):
     worker = counting()
     bus.put(*[event() for _ in range(3)])
@@ -161,6 +168,7 @@ def test_late_events_land_in_their_own_minute_while_minutes_are_kept_and_in_thei
     assert sums(worker.connection, "check_hour") == sums(worker.connection, "check_day") == (2, 0, 0, 2)
 
 
+@BOTH
 def test_collapsed_events_count_as_what_they_stand_for(bus, counting):
     events = [event(allowed=n % 2 == 0, cost=3) for n in range(40)]
     totals = Totals()
@@ -206,6 +214,7 @@ def test_a_pseudonymous_tenants_identifiers_are_kept_as_digests_only(bus, counti
     assert rows(worker.connection, 'SELECT count(DISTINCT "user"), count(DISTINCT ip) FROM analytics.event') == [(2, 1)]
 
 
+@BOTH
 class TestTwoWorkers:
     def test_a_partition_belongs_to_one_at_a_time(self, bus, counting):
         one, other = counting(partitions=16), counting(partitions=16)
@@ -217,24 +226,25 @@ class TestTwoWorkers:
         other.connection.rollback()
         assert one.all()["events"] + other.all()["events"] == 64
 
+    def test_idle_partitions_do_not_keep_one_from_the_busy_ones(self, bus, counting):
+        worker = counting(partitions=4)
+        for _ in range(2):
+            for tenant in (3, 9, 15):
+                bus.put(event(tenant=tenant))
+            assert sum(worker.ingest.batch(now=datetime.now(UTC)).events for _ in range(4)) == 3
+
     def test_taking_turns_they_count_everything_once(self, bus, counting):
         workers = [counting(partitions=5) for _ in range(3)]
         for turn in range(12):
             bus.put(*[event(tenant=turn + 1) for _ in range(10)])
             bus.put(*[event(tenant=turn + 2) for _ in range(10)], boot="other")
-            workers[turn % 3].ingest.batch(now=worker_now())
-        for worker in workers * 4:
-            worker.ingest.batch(now=worker_now())
+            workers[turn % 3].ingest.batch(now=datetime.now(UTC))
+        workers[0].all()
         assert sum(worker.all()["events"] for worker in workers) == 0
         assert sums(workers[0].connection, "check_day")[0] == 240
 
 
-def worker_now():
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC)
-
-
+@BOTH
 def test_a_batch_that_fails_has_not_happened(bus, counting, monkeypatch):
     from apps.analytics.ingest import write
 
@@ -254,15 +264,31 @@ def test_a_batch_that_fails_has_not_happened(bus, counting, monkeypatch):
     assert rows(other.connection, "SELECT count(*) FROM analytics.identifier") == [(3,)]
 
 
+@BOTH
 def test_a_topic_made_anew_stops_ingest_instead_of_starting_over(bus, counting):
     bus.put(event())
     worker = counting()
     worker.all()
-    worker.connection.execute("UPDATE analytics.consumer_offset SET topic_id = 'another' WHERE topic_id <> ''")
+    bus.carrier.topic_remake()
     bus.put(event())
     assert worker.all()["events"] == 0
     [(stopped,)] = rows(worker.connection, "SELECT stopped FROM analytics.consumer_offset WHERE partition = 0")
     assert "not the one" in stopped
+
+
+@BOTH
+def test_what_the_bus_lost_before_it_was_counted_stops_its_partition_and_no_other(bus, counting):
+    worker = counting()
+    bus.put(event())
+    worker.all()
+    for _ in range(5):
+        bus.put(event())
+        bus.put(event(tenant=17))
+    messages, _ = take(worker.reader, 6, {0: ""})
+    bus.carrier.records_lose(0, before=messages[-1].position)
+    assert worker.all()["events"] == 5
+    stopped = rows(worker.connection, "SELECT partition, stopped FROM analytics.consumer_offset WHERE stopped <> ''")
+    assert [(partition, "does not hold" in reason) for partition, reason in stopped] == [(0, True)]
 
 
 def test_events_of_a_settled_hour_land_in_it_and_are_noted_as_late(bus, counting):

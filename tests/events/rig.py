@@ -33,14 +33,18 @@ class Bus:
 
 
 class Streams(Bus):
-    def __init__(self, server):
-        super().__init__(server, f"redis://:{PASSWORD}@{HOST}:{server.port}/0")
+    def __init__(self, server, url=""):
+        super().__init__(server, url or f"redis://:{PASSWORD}@{HOST}:{server.port}/0")
+
+    def empty(self):
+        for key in self.server.client.scan_iter(f"{TOPIC}:*"):
+            self.server.client.delete(key)
 
     def records_lose(self, partition, before):
         self.server.client.execute_command("XTRIM", f"{TOPIC}:{{{partition}}}", "MINID", "=", before)
 
     def topic_remake(self):
-        self.server.client.flushall()
+        self.empty()
 
     def beyond(self, position):
         return f"{int(position.partition('-')[0]) + 60_000}-0"

@@ -95,9 +95,13 @@ class Ingest:
     def _partitions_lock(self) -> dict[int, str]:
         """Position by partition, of those that are now ours until the transaction ends."""
         self._topic_id = self._reader.topic_id()
+        # Those that were looked at longest ago come first, whether they had anything or not: otherwise idle ones would
+        # keep busy ones from whoever does not take all.
         rows = self._connection.execute(
-            "SELECT partition, topic_id, position FROM analytics.consumer_offset WHERE stopped = ''"
-            " ORDER BY updated_at, partition LIMIT %s FOR UPDATE SKIP LOCKED",
+            "WITH taken AS MATERIALIZED (SELECT partition FROM analytics.consumer_offset WHERE stopped = ''"
+            " ORDER BY updated_at, partition LIMIT %s FOR UPDATE SKIP LOCKED)"
+            " UPDATE analytics.consumer_offset o SET updated_at = now() FROM taken WHERE o.partition = taken.partition"
+            " RETURNING o.partition, o.topic_id, o.position",
             [self._limits.partitions],
         ).fetchall()
         positions = {}
@@ -202,7 +206,7 @@ class Ingest:
         for partition, position in sorted(positions.items()):
             held = self._held[partition]
             done = self._connection.execute(
-                "UPDATE analytics.consumer_offset SET position = %s, topic_id = %s, updated_at = now()"
+                "UPDATE analytics.consumer_offset SET position = %s, topic_id = %s"
                 " WHERE partition = %s AND position = %s",
                 [position, self._topic_id, partition, held.position],
             )
