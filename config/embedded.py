@@ -161,7 +161,7 @@ class Parts:
         url = f"postgresql://{{}}:{{}}@{LOOPBACK}:{port}/{{}}"
         admin = url.format("postgres", self._passwords["postgres"], "postgres")
         part.wait_until(lambda: _postgres_answers(admin))
-        _roles_and_database_ensure(admin, self._passwords)
+        roles_and_database_ensure(admin, self._passwords)
         self.owner_url = url.format("rl_owner", self._passwords["rl_owner"], DATABASE)
         self.app_url = url.format("rl_app", self._passwords["rl_app"], DATABASE)
         self.ingest_url = url.format("rl_ingest", self._passwords["rl_ingest"], DATABASE)
@@ -291,7 +291,7 @@ def _postgres_answers(url: str) -> bool:
         return False
 
 
-def _roles_and_database_ensure(admin_url: str, passwords: Mapping[str, str]) -> None:
+def roles_and_database_ensure(admin_url: str, passwords: Mapping[str, str]) -> None:
     import psycopg
     from psycopg import sql
 
