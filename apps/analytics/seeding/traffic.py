@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PEOPLE = 400
+OFTEN = 60  # so many of them ask most of the time
 ATTACK_EVERY = 0.2  # of a day
 ATTACK_LASTS = 0.03
 ATTACK_RATE = 1.5  # of the average rate
@@ -60,7 +61,7 @@ class Traffic:
         return int(expected) + (self.chance.random() < expected % 1)
 
     def _ordinary(self) -> dict[str, Any]:
-        person = min(int(self.chance.paretovariate(0.9)), PEOPLE)
+        person = min(int(self.chance.expovariate(1 / OFTEN)), PEOPLE)
         route = self.chance.choices([name for name, _ in _ROUTES], [weight for _, weight in _ROUTES])[0]
         body: dict[str, Any] = {"route": route, "ip": f"198.51.100.{person % 250}"}
         if route != "POST /v1/login":
