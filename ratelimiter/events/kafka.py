@@ -26,6 +26,7 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ign
 
 from ratelimiter.events.bus import TOPIC, BusError, Done, Message, OffsetLost
 from ratelimiter.events.kafka_address import kafka_options
+from ratelimiter.events.kafka_log import Calm
 from ratelimiter.events.spool import PARTITIONS
 from ratelimiter.events.topics import DEAD, TOPICS, Topic
 
@@ -61,7 +62,7 @@ _CONSUMER = {
 _LOST = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - their name for it
 
 _log = logging.getLogger("ratelimiter.events.kafka")
-_log.addFilter(lambda line: "enable.gapless.guarantee is experimental" not in line.getMessage())  # known
+_log.addFilter(Calm())
 
 
 class KafkaProducer:

@@ -59,6 +59,15 @@ class TestUrl:
             make("kafka://127.0.0.1:1?security.protocol=none")
 
 
+def test_a_broker_that_is_away_does_not_flood_the_log(caplog):
+    for _ in range(2):
+        with pytest.raises(BusError):
+            producer_make("kafka://127.0.0.1:1")
+    told = [line.getMessage() for line in caplog.records if line.name == "ratelimiter.events.kafka"]
+    assert len(told) < 10
+    assert all("experimental" not in line for line in told)
+
+
 def test_a_bus_on_redis_never_loads_librdkafka():
     code = (
         "import sys\n"
