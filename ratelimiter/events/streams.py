@@ -96,7 +96,8 @@ class StreamsProducer:
         if failure is None:
             try:
                 self._room_verify()
-                pipeline = self._client.pipeline(transaction=False)
+                # All or none: were one refused for want of memory and the next one not, they would be out of order.
+                pipeline = self._client.pipeline(transaction=True)
                 for partition, payload, _ in waiting:
                     _ask(pipeline, "XADD", _stream(partition), "*", _FIELD, payload)
                 pipeline.execute()
