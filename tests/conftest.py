@@ -15,6 +15,7 @@ SLOW_LAST = (
     "apikeys",
     "limits",
     "analytics",
+    "billing",
     "tenancy",
     "portal",
     "proofs",

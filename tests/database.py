@@ -62,20 +62,23 @@ def database_empty(*_):
         names = [sql.Identifier(schema, table) for schema, table in tables if table not in KEPT]
         owner.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(names)))
         owner.execute("UPDATE public.tenants_cell SET tenant_count = 0, is_open = true")
-        _analytics_empty(owner)
+        _counted_empty(owner)
 
 
-def _analytics_empty(owner):
-    """Most tests leave nothing there, and looking is quicker than truncating."""
-    names = [name for (name,) in owner.execute(
-        "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'analytics'::regnamespace AND c.relkind IN ('r', 'p')"
-        " AND NOT c.relispartition AND c.relname NOT IN ('secret', 'settled', 'folded')"
-    )]  # fmt: skip
-    full = [name for name in names if owner.execute(f"SELECT 1 FROM analytics.{name} LIMIT 1").fetchone()]
+def _counted_empty(owner):
+    """What the metering role writes. Most tests leave nothing there, and looking is quicker than truncating."""
+    tables = owner.execute(
+        "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname IN ('analytics', 'billing') AND c.relkind IN ('r', 'p')"
+        " AND NOT c.relispartition AND c.relname NOT IN ('secret', 'settled', 'folded', 'posted')"
+    ).fetchall()
+    names = [sql.Identifier(*table) for table in tables]
+    full = [name for name in names if owner.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(name)).fetchone()]
     if full:
-        tables = sql.SQL(", ").join(sql.Identifier("analytics", name) for name in full)
-        owner.execute(sql.SQL("TRUNCATE {}").format(tables))
-        owner.execute("UPDATE analytics.settled SET until = 'epoch'; UPDATE analytics.folded SET until = 'epoch'")
+        owner.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(full)))
+        for watermark in ("analytics.settled", "analytics.folded", "billing.posted"):
+            owner.execute(f"UPDATE {watermark} SET until = 'epoch'")
+        owner.execute("UPDATE billing.posted SET late_until = 'epoch'")
 
 
 def _become(variable, name, *, is_owner):

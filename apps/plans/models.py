@@ -55,6 +55,23 @@ class TenantPlan(models.Model):
         return f"{self.tenant_id} on {self.plan_id}"
 
 
+class Term(models.Model):
+    """From `starts_at`, a whole hour, until the tenant's next term it is on this plan. Kept when the tenant goes: bills
+    are made of terms. A tenant's time before its first one is on the default plan.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    tenant_id = models.BigIntegerField()
+    starts_at = models.DateTimeField()
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant_id", "starts_at"], name="plans_term_one_an_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} on {self.plan_id} from {self.starts_at:%Y-%m-%d %H:%M}"
+
+
 class Renewal(models.Model):
     """Until when what doors know of a tenant's billing period is the latest there is to know."""
 

@@ -24,6 +24,10 @@ class Period:
         return period_at(anchor_at, self.ends_at)
 
 
+def hour_of(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
 def period_at(anchor_at: datetime, now: datetime) -> Period:
     """The period that `now` lies in."""
     anchor, moment = anchor_at.astimezone(UTC), now.astimezone(UTC)

@@ -5,8 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from apps.core.errors import Forbidden, NotFound
-from apps.plans.models import Plan, TenantPlan
-from apps.plans.periods import Period, period_at
+from apps.plans.models import Plan, TenantPlan, Term
+from apps.plans.periods import Period, hour_of, period_at
 from apps.tenants.selectors import tenant_get
 
 DEFAULT_PLAN = "free"
@@ -57,6 +57,14 @@ class Entitlements:
 
 
 @dataclass(frozen=True, slots=True)
+class TermInfo:
+    """From `starts_at` on, a whole hour, until the next one."""
+
+    starts_at: datetime
+    plan: PlanInfo
+
+
+@dataclass(frozen=True, slots=True)
 class PlanQuota:
     """`cap` is the most checks in a period, grace included; 0 counts without refusing."""
 
@@ -99,6 +107,18 @@ def quota_of(tenant_id: int, now: datetime) -> PlanQuota:
         anchor_at, plan, spend_cap_cents = held.since_at, _plan_info(held.plan), held.spend_cap_cents
     period = period_at(anchor_at, now)
     return PlanQuota(plan, period, period.following(anchor_at), _cap(plan, spend_cap_cents), spend_cap_cents)
+
+
+def terms_of(tenant_id: int) -> list[TermInfo]:
+    """In order; the first begins when the tenant did. Raises NotFound for a tenant that is gone."""
+    terms = [
+        TermInfo(term.starts_at, _plan_info(term.plan))
+        for term in Term.objects.select_related("plan").filter(tenant_id=tenant_id).order_by("starts_at")
+    ]
+    begun = hour_of(tenant_get(tenant_id).created_at)
+    if not terms or terms[0].starts_at > begun:
+        terms.insert(0, TermInfo(begun, plan_get(DEFAULT_PLAN)))
+    return terms
 
 
 def spend_cap_checks(plan: PlanInfo, spend_cap_cents: int) -> int:

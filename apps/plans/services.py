@@ -7,7 +7,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.core.errors import Conflict, Invalid
-from apps.plans.models import Renewal, TenantPlan
+from apps.plans.models import Renewal, TenantPlan, Term
+from apps.plans.periods import hour_of
 from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_get, plan_of, quota_of
 from apps.tenants.selectors import tenants_published
 from apps.tenants.services import revision_bump, revisions_bump
@@ -27,6 +28,8 @@ def plan_set(*, tenant_id: int, code: str) -> PlanInfo:
     if held is None or held.plan_id != plan.code:
         now = timezone.now()
         TenantPlan.objects.update_or_create(tenant_id=tenant_id, defaults={"plan_id": plan.code, "since_at": now})
+        # Bills know whole hours, and so do the doors: the hour of the change is the new plan's.
+        Term.objects.update_or_create(tenant_id=tenant_id, starts_at=hour_of(now), defaults={"plan_id": plan.code})
         _renewal_put(tenant_id, now)
         revision_bump(tenant_id=tenant_id)
     return plan

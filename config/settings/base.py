@@ -40,6 +40,7 @@ SHARED_APPS = [
     "apps.tenants",
     "apps.plans",
     "apps.analytics",
+    "apps.billing",
 ]
 TENANT_APPS = ["apps.apikeys", "apps.limits"]
 INSTALLED_APPS = SHARED_APPS + TENANT_APPS
