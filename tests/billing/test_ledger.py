@@ -19,7 +19,8 @@ def count(metering, tenant, hour, billable, *, namespace="default", live=True):
     """As ingest adds to a rollup."""
     metering.execute(
         "INSERT INTO analytics.check_hour AS t (tenant_id, at, namespace, live, allowed, denied, shadow_denied,"
-        " degraded, billable, cost, latency) VALUES (%s, %s, %s, %s, %s, 3, 0, 0, %s, 0, array_fill(0::bigint, ARRAY[32]))"
+        " degraded, billable, cost, latency)"
+        " VALUES (%s, %s, %s, %s, %s, 3, 0, 0, %s, 0, array_fill(0::bigint, ARRAY[32]))"
         " ON CONFLICT (tenant_id, at, namespace, live) DO UPDATE SET billable = t.billable + excluded.billable",
         [tenant, hour, namespace, live, billable, billable],
     )
