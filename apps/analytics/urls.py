@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.analytics.views import explorer, export, notes, overview, traffic
+from apps.analytics.views import explorer, export, notes, overview, replay, traffic
 
 app_name = "analytics"
 
@@ -16,5 +16,6 @@ urlpatterns = [
     path("t/<slug:slug>/explorer/<str:check_id>", explorer.check, name="check"),
     path("t/<slug:slug>/rules/<int:rule_id>/traffic", traffic.rule, name="rule"),
     path("t/<slug:slug>/rules/<int:rule_id>/glance", traffic.rule_glance, name="rule_glance"),
+    path("t/<slug:slug>/rules/replay", replay.replay, name="replay"),
     path("t/<slug:slug>/privacy", notes.privacy, name="privacy"),
 ]

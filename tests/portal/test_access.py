@@ -29,6 +29,7 @@ PAGES = {
     "analytics:rule": ("get", EVERYBODY),
     "analytics:rule_glance": ("get", EVERYBODY),
     "analytics:privacy": ("get", EVERYBODY),
+    "analytics:replay": ("post", EDITORS),
     "limits:onboarding": ("get", EVERYBODY),
     "limits:plan": ("get", PAYERS),
     "limits:rules": ("get", EVERYBODY),
