@@ -14,6 +14,7 @@ app.conf.update(
     task_default_queue="default",
     task_routes={
         "limits.*": {"queue": "publish"},
+        "billing.*": {"queue": "rollups"},
         "analytics.drain": {"queue": "ingest"},
         "analytics.settle": {"queue": "rollups"},
         "analytics.purge": {"queue": "rollups"},
@@ -22,6 +23,9 @@ app.conf.update(
     },
     beat_schedule={
         "publish-sweep": {"task": "limits.publish_sweep", "schedule": 10.0, "options": {"expires": 10}},
+        "usage-post": {"task": "billing.usage_post", "schedule": 60.0, "options": {"expires": 60}},
+        "usage-correct": {"task": "billing.usage_correct", "schedule": 3_600.0, "options": {"expires": 3_600}},
+        "quota-counters": {"task": "billing.quota_counters_raise", "schedule": 60.0, "options": {"expires": 60}},
         "settle": {"task": "analytics.settle", "schedule": 60.0, "options": {"expires": 60}},
         "analytics-purge": {"task": "analytics.purge", "schedule": 3_600.0, "options": {"expires": 3_600}},
         "analytics-tables": {"task": "analytics.tables_ensure", "schedule": 3_600.0, "options": {"expires": 3_600}},

@@ -5,9 +5,10 @@ begins.
 from collections.abc import Sequence
 from datetime import datetime
 
-from apps.billing.rating import BilledPeriod, Terms, overage_micro_cents
+from apps.billing.rating import BilledPeriod
+from apps.billing.terms import terms_from
 from apps.plans.periods import period_at
-from apps.plans.selectors import PlanInfo, TermInfo
+from apps.plans.selectors import TermInfo
 
 
 def periods_until(terms: Sequence[TermInfo], until: datetime) -> list[BilledPeriod]:
@@ -19,7 +20,7 @@ def periods_until(terms: Sequence[TermInfo], until: datetime) -> list[BilledPeri
         while (ends_at is None or begins_at < ends_at) and begins_at <= until:
             whole = period_at(term.starts_at, begins_at)
             end = whole.ends_at if ends_at is None else min(ends_at, whole.ends_at)
-            periods.append(BilledPeriod(whole.starts_at, end, whole.ends_at, _terms(term.plan)))
+            periods.append(BilledPeriod(whole.starts_at, end, whole.ends_at, terms_from(term.plan)))
             begins_at = end
     return periods
 
@@ -28,8 +29,3 @@ def period_of(terms: Sequence[TermInfo], moment: datetime) -> BilledPeriod:
     """The one that holds `moment`; of a moment before the first term, the first one."""
     periods = periods_until(terms, max(moment, terms[0].starts_at))
     return next(period for period in reversed(periods) if period.starts_at <= moment or period is periods[0])
-
-
-def _terms(plan: PlanInfo) -> Terms:
-    micro_cents = None if plan.overage_cents is None else overage_micro_cents(plan.overage_cents)
-    return Terms(plan.code, plan.name, plan.price_cents, plan.included_checks, micro_cents)

@@ -13,13 +13,11 @@ from apps.core.counters import counters
 from apps.core.errors import NotFound
 from apps.limits.models import Override, Rule, Sharding
 from apps.limits.shares import ShardingInfo
-from apps.plans.periods import Period
 from apps.tenants.selectors import tenant_get
 from ratelimiter.engine import keys
 from ratelimiter.engine.clock import unix_ms
 from ratelimiter.snapshot.watch import heartbeat_decode
 from ratelimiter.store.live import HashReader, LiveTotals, live_totals
-from ratelimiter.store.quota import quota_used
 
 DOOR_ALIVE_MS = 5_000
 
@@ -187,17 +185,6 @@ def counts_today(*, tenant_id: int, now: datetime) -> LiveTotals:
 def counts_month(*, tenant_id: int, now: datetime) -> LiveTotals:
     """Since the first of the month, UTC. Needs no scope."""
     return _counts(tenant_id, now.astimezone(UTC).replace(day=1), now)
-
-
-def quota_count(*, tenant_id: int, period: Period, sharding: ShardingInfo | None) -> int:
-    """Billable checks of the period, as doors count them; 0 when Redis is away. Not inside a scope."""
-    shards = [-1] if sharding is None else range(sharding.shards)
-    names = [keys.quota(keys.tenant_tag(tenant_id, shard), period.id) for shard in shards]
-    try:
-        return sum(quota_used(counters(), name) for name in names)
-    except RedisError as error:
-        log.warning("quota_unknown", tenant=tenant_id, reason=str(error))
-        return 0
 
 
 def first_check_seen(*, tenant_id: int, now: datetime) -> bool:

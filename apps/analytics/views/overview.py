@@ -16,7 +16,8 @@ from apps.apikeys.selectors import keys_of
 from apps.core.fragments import is_fragment
 from apps.core.scope import tenant_scope
 from apps.limits.attention import attention
-from apps.limits.selectors import counts_today, live_doors, quota_count, rules_of, sharding_of
+from apps.limits.quotas import quota_count
+from apps.limits.selectors import counts_today, live_doors, rules_of, sharding_of
 from apps.plans.selectors import quota_of
 from apps.tenants.access import TenantRequest, member_view
 from apps.tenants.permissions import Permission

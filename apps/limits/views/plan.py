@@ -13,7 +13,8 @@ from django.views.decorators.http import require_http_methods
 from apps.core.errors import ApplicationError
 from apps.core.forms import errors_take
 from apps.core.scope import tenant_scope
-from apps.limits.selectors import quota_count, sharding_of
+from apps.limits.quotas import quota_count
+from apps.limits.selectors import sharding_of
 from apps.plans.cards import plan_card
 from apps.plans.forms import SpendCapForm
 from apps.plans.selectors import quota_of

@@ -1,0 +1,83 @@
+"""Bills as they stand: the ledger's sums of a period, rated. What the page shows is what is collected."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Sum
+
+from apps.billing.ledger import GRACE
+from apps.billing.models import CHECKS, Posted, Usage
+from apps.billing.periods import period_of, periods_until
+from apps.billing.rating import Bill, BilledPeriod, Terms, bill, cheaper_with
+from apps.billing.terms import terms_from
+from apps.plans.selectors import plans_all, terms_of
+
+
+@dataclass(frozen=True, slots=True)
+class StatedBill:
+    """`posted_until` is how far usage is known; `is_final` once nothing can be added any more."""
+
+    bill: Bill
+    posted_until: datetime
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The plan that would have cost less for the same usage of a whole period, and how much less."""
+
+    terms: Terms
+    saves_cents: int
+
+
+def bill_of(tenant_id: int, moment: datetime, *, now: datetime) -> StatedBill:
+    """Of the period that holds `moment`. Inside the tenant's scope."""
+    return _stated(period_of(terms_of(tenant_id), moment), now)
+
+
+def bills_of(tenant_id: int, *, now: datetime, at_most: int = 24) -> list[StatedBill]:
+    """The latest first. Inside the tenant's scope."""
+    periods = periods_until(terms_of(tenant_id), now)
+    return [_stated(period, now) for period in reversed(periods[-at_most:])]
+
+
+def advice_for(stated: StatedBill) -> Advice | None:
+    """None while the plan is the cheapest one."""
+    others = [terms_from(plan) for plan in plans_all() if not plan.price_is_from]
+    found = cheaper_with(stated.bill, [terms for terms in others if terms != stated.bill.period.terms])
+    return Advice(*found) if found else None
+
+
+def usage_by_day(period: BilledPeriod) -> dict[datetime, int]:
+    """Midnight UTC → units billed on that day. Inside the tenant's scope."""
+    days: dict[datetime, int] = {}
+    for hour, delta in _usage(period).items():
+        day = hour.replace(hour=0)
+        days[day] = days.get(day, 0) + delta
+    return days
+
+
+def usage_by_hour(period: BilledPeriod) -> dict[datetime, int]:
+    """Billing hour → units. Inside the tenant's scope."""
+    return _usage(period)
+
+
+def posted_until() -> datetime:
+    return Posted.objects.get().until
+
+
+def _usage(period: BilledPeriod) -> dict[datetime, int]:
+    rows = (
+        Usage.objects.filter(meter=CHECKS, billing_hour__gte=period.starts_at, billing_hour__lt=period.ends_at)
+        .values_list("billing_hour")
+        .annotate(units=Sum("delta"))
+        .order_by("billing_hour")
+    )
+    return {hour: int(units) for hour, units in rows}
+
+
+def _stated(period: BilledPeriod, now: datetime) -> StatedBill:
+    until = posted_until()
+    used = sum(_usage(period).values())
+    is_final = now >= period.ends_at + GRACE and until >= min(period.ends_at, now - timedelta(hours=3))
+    return StatedBill(bill(period, used), until, is_final)
