@@ -163,6 +163,7 @@ def _member(camera: Camera, browser: Browser, service: Service) -> None:
             f"rule-{name}-live", service.portal_url + page.get_attribute(f"a:text-is('{name}')", "href"), state
         )
     _overrides(camera, page, service, state)
+    _analytics(camera, service, slug, home, state)
     camera.shoot("keys", f"{home}keys", state)
     camera.shoot("key-new", f"{home}keys/new", state)
     camera.shoot("key-made", f"{home}keys/new", state, prepare=_key_make)
@@ -234,6 +235,34 @@ def _key_make(page: Page) -> None:
     page.check("[value=live]")
     page.click("text=Make the key")
     page.wait_for_selector("#secret")
+
+
+def _analytics(camera: Camera, service: Service, slug: str, home: str, state) -> None:
+    """A month of believable traffic; what little was counted before goes."""
+    service.manage("analytics_ensure", "--days", "32", role="owner")
+    service.manage("plan_set", "--tenant", slug, "--plan", "startup")
+    service.manage("analytics_seed", "--tenant", slug, "--days", "30", "--replace")
+    for name, path in (
+        ("overview-month-live", ""), ("overview-table-live", "?view=table"), ("traffic", "traffic"),
+        ("traffic-month", "traffic?range=30d&compare=none&by=route"), ("traffic-capped", "traffic?range=90d"),
+        ("traffic-table", "traffic?range=7d&view=table"), ("traffic-wrong", "traffic?range=nonsense"),
+        ("offenders", "offenders"), ("explorer", "explorer?outcome=denied"), ("explorer-none", "explorer?q=nobody"),
+        ("explorer-tail-live", "explorer?tail=1"), ("privacy", "privacy"),
+    ):  # fmt: skip
+        camera.shoot(name, f"{home}{path}", state)
+    camera.shoot("explorer-why", f"{home}explorer?outcome=denied", state, prepare=_check_open)
+    camera.shoot("rule-replayed-live", f"{home}rules/new", state, prepare=_rule_replay)
+
+
+def _check_open(page: Page) -> None:
+    page.locator(".check summary").first.click()
+    page.wait_for_selector(".check-why .facts")
+
+
+def _rule_replay(page: Page) -> None:
+    page.fill("[name=limit]", "3")
+    page.click("text=Replay them")
+    page.wait_for_selector("#replay .sentence")
 
 
 def _staff(camera: Camera, browser: Browser, service: Service) -> None:

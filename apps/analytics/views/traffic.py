@@ -22,6 +22,7 @@ BY_WORDS = {
 }  # fmt: skip
 ROWS = 10
 ALL_ROWS = 100
+OFFENDERS = 25
 
 
 @require_safe
@@ -86,10 +87,10 @@ def rule_glance(request: TenantRequest, rule_id: int) -> HttpResponse:
         raise Http404 from None
     span = usual(request, now=now, retention_days=plan.retention_days)
     points, _ = series_compared(span, None, rule_id=rule_id)
-    context = {
-        "rule": held, "totals": totals_of(points), "chart": chart(span, points),
-        "offenders": offenders(span, rule_id=rule_id, limit=3),
-    }  # fmt: skip
+    # Whom it counts by, where it counts by one of the two; an attacker's address and user are one and the same else.
+    kind = "ip" if "ip" in held.key and "user" not in held.key else "user"
+    found = [one for one in offenders(span, rule_id=rule_id, limit=20) if one.dimension == kind]
+    context = {"rule": held, "totals": totals_of(points), "offenders": found[:3]}
     return render(request, "analytics/rule/glance.html", context)
 
 
@@ -104,6 +105,6 @@ def offenders_page(request: TenantRequest) -> HttpResponse:
     context = {
         "section": "offenders", "plan": plan, "asked": wanted, "rule": chosen,
         "rules": [Choice(str(rule.id), rule.name, rule is chosen) for rule in rules if not rule.is_gate],
-        "offenders": offenders(wanted.span, rule_id=chosen.id if chosen else None, limit=50),
+        "offenders": offenders(wanted.span, rule_id=chosen.id if chosen else None, limit=OFFENDERS),
     }  # fmt: skip
     return render(request, "analytics/offenders.html", context)
