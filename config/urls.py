@@ -22,4 +22,5 @@ urlpatterns = [
     path("", include("apps.apikeys.urls")),
     path("", include("apps.limits.urls")),
     path("", include("apps.analytics.urls")),
+    path("", include("apps.billing.urls")),
 ]

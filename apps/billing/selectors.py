@@ -1,9 +1,10 @@
 """Bills as they stand: the ledger's sums of a period, rated. What the page shows is what is collected."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from apps.billing.ledger import GRACE
 from apps.billing.models import CHECKS, Posted, Usage
@@ -32,13 +33,14 @@ class Advice:
 
 def bill_of(tenant_id: int, moment: datetime, *, now: datetime) -> StatedBill:
     """Of the period that holds `moment`. Inside the tenant's scope."""
-    return _stated(period_of(terms_of(tenant_id), moment), now)
+    [stated] = _stated([period_of(terms_of(tenant_id), moment)], now)
+    return stated
 
 
 def bills_of(tenant_id: int, *, now: datetime, at_most: int = 24) -> list[StatedBill]:
     """The latest first. Inside the tenant's scope."""
     periods = periods_until(terms_of(tenant_id), now)
-    return [_stated(period, now) for period in reversed(periods[-at_most:])]
+    return _stated(periods[-at_most:][::-1], now)
 
 
 def advice_for(stated: StatedBill) -> Advice | None:
@@ -51,7 +53,7 @@ def advice_for(stated: StatedBill) -> Advice | None:
 def usage_by_day(period: BilledPeriod) -> dict[datetime, int]:
     """Midnight UTC → units billed on that day. Inside the tenant's scope."""
     days: dict[datetime, int] = {}
-    for hour, delta in _usage(period).items():
+    for hour, delta in usage_by_hour(period).items():
         day = hour.replace(hour=0)
         days[day] = days.get(day, 0) + delta
     return days
@@ -59,16 +61,8 @@ def usage_by_day(period: BilledPeriod) -> dict[datetime, int]:
 
 def usage_by_hour(period: BilledPeriod) -> dict[datetime, int]:
     """Billing hour → units. Inside the tenant's scope."""
-    return _usage(period)
-
-
-def posted_until() -> datetime:
-    return Posted.objects.get().until
-
-
-def _usage(period: BilledPeriod) -> dict[datetime, int]:
     rows = (
-        Usage.objects.filter(meter=CHECKS, billing_hour__gte=period.starts_at, billing_hour__lt=period.ends_at)
+        Usage.objects.filter(_in(period))
         .values_list("billing_hour")
         .annotate(units=Sum("delta"))
         .order_by("billing_hour")
@@ -76,8 +70,22 @@ def _usage(period: BilledPeriod) -> dict[datetime, int]:
     return {hour: int(units) for hour, units in rows}
 
 
-def _stated(period: BilledPeriod, now: datetime) -> StatedBill:
-    until = posted_until()
-    used = sum(_usage(period).values())
-    is_final = now >= period.ends_at + GRACE and until >= min(period.ends_at, now - timedelta(hours=3))
-    return StatedBill(bill(period, used), until, is_final)
+def _stated(periods: Sequence[BilledPeriod], now: datetime) -> list[StatedBill]:
+    """In their order, by two queries."""
+    until = Posted.objects.get().until
+    used = Usage.objects.aggregate(
+        **{str(place): Sum("delta", filter=_in(period)) for place, period in enumerate(periods)}
+    )
+    return [
+        StatedBill(bill(period, int(used[str(place)] or 0)), until, _is_final(period, until, now))
+        for place, period in enumerate(periods)
+    ]
+
+
+def _in(period: BilledPeriod) -> Q:
+    return Q(meter=CHECKS, billing_hour__gte=period.starts_at, billing_hour__lt=period.ends_at)
+
+
+def _is_final(period: BilledPeriod, until: datetime, now: datetime) -> bool:
+    """After the grace, and not before its last hour was posted."""
+    return now >= period.ends_at + GRACE and until >= period.ends_at

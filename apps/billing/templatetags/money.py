@@ -1,0 +1,29 @@
+"""How money reads."""
+
+from django import template
+
+from apps.billing.money import MICRO, dollars
+from apps.billing.rating import Line, LineKind
+
+register = template.Library()
+
+
+@register.filter
+def exact(micro_cents: int) -> str:
+    """Sub-cent exact: $0.00005."""
+    return dollars(micro_cents)
+
+
+@register.filter
+def cents(amount: int) -> str:
+    """$1,234.50."""
+    return dollars(amount * MICRO)
+
+
+@register.filter
+def described(line: Line, plan: str) -> str:
+    return {
+        LineKind.BASE: f"{plan}, a month",
+        LineKind.UNUSED: "Hours that the period did not have",
+        LineKind.OVERAGE: "Checks beyond the included ones",
+    }[line.kind]
