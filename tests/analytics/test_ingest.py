@@ -71,6 +71,16 @@ def test_of_a_group_that_comes_longer_again_only_the_rest_counts(bus, counting):
 
 
 @BOTH
+def test_a_heartbeat_tells_of_the_last_event_that_never_came(bus, counting):
+    worker = counting()
+    bus.put(event(), event())
+    bus.put_raw(record([Group(0, 4, [], heard_ms=NOW_MS)]))
+    for _ in range(2):
+        bus.put_raw(record([Group(0, 4, [event()])]))
+    counted = worker.all()
+    assert (counted["events"], counted["repeated"], counted["missing"]) == (3, 1, 1)
+
+
 def test_a_gap_in_the_numbers_is_remembered_and_what_follows_counts(bus, counting):
     worker = counting()
     bus.put_raw(record([Group(0, 1, [event()]), Group(0, 5, [event()])]))

@@ -122,15 +122,16 @@ class Tallying:
             source.heard_ms = max(source.heard_ms, group.heard_ms)
         source.is_over = source.is_over or group.last
         count = group.count
-        if not count:
+        ahead = group.first - source.last_seq - 1
+        if ahead > 0:  # a heartbeat tells so as well: nothing need come after what is missing
+            self.tally.gaps.append(Gap(boot, message.partition, source.last_seq + 1, ahead))
+            source.last_seq = group.first - 1
+        elif -ahead >= count:
+            self.tally.repeated += count
             return
         if not source.heard_ms and group.events:
             source.heard_ms = group.events[0].at_ms  # before its first check there was nothing
-        ahead = group.first - source.last_seq - 1
-        if ahead > 0:
-            self.tally.gaps.append(Gap(boot, message.partition, source.last_seq + 1, ahead))
-        elif -ahead >= count:
-            self.tally.repeated += count
+        if not count:
             return
         source.last_seq = group.first + count - 1
         events = group.events
