@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from apps.analytics.ranges import Range, Step
-from apps.analytics.selectors import MarkerInfo, Point
+from apps.analytics.selectors import MarkerInfo, Point, Totals, totals_of
 
+SPARK_HEIGHT = 10
 STEP_WORDS = {
     Step.MINUTE: "a minute", Step.MINUTES_5: "per 5 minutes", Step.MINUTES_15: "per 15 minutes", Step.HOUR: "an hour",
     Step.DAY: "a day",
@@ -53,6 +54,37 @@ def chart(
         data["before"] = checks + [None] * (len(points) - len(checks))
     is_empty = not any(one.checks for one in totals)
     return Chart(data, STEP_WORDS[span.step], tuple(reversed(points)), tuple(markers), is_empty, span.step is Step.DAY)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """In a drawing that is SPARK_HEIGHT high, a unit a bar wide; `top` and `height` are of all, `denied` of those."""
+
+    at: int
+    top: str
+    height: str
+    denied: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spark:
+    """The last hour of a rule, small."""
+
+    bars: tuple[Bar, ...]
+    totals: Totals
+
+    @property
+    def width(self) -> int:
+        return len(self.bars)
+
+
+def spark(points: Sequence[Point]) -> Spark:
+    most = max((point.totals.checks for point in points), default=0) or 1
+    bars = []
+    for at, point in enumerate(points):
+        height, denied = (SPARK_HEIGHT * count / most for count in (point.totals.checks, point.totals.denied))
+        bars.append(Bar(at, f"{SPARK_HEIGHT - height:.2f}", f"{height:.2f}", f"{denied:.2f}"))
+    return Spark(tuple(bars), totals_of(points))
 
 
 def _seconds(moment: datetime) -> int:

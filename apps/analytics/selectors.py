@@ -129,6 +129,15 @@ def rule_series(span: Range, *, rule_id: int) -> list[Point]:
     return _points(span, _by_step(rows, span).annotate(**_RULE_SUMS))
 
 
+def rules_series(span: Range) -> dict[int, list[Point]]:
+    """Of every rule that met a check in the range, each step."""
+    rows = rule_rows(span).annotate(bucket=_bucket(span)).values("rule_id", "bucket").annotate(**_RULE_SUMS).order_by()
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["rule_id"], []).append(row)
+    return {rule_id: _points(span, held) for rule_id, held in found.items()}
+
+
 def totals(span: Range, *, namespace: str | None = None) -> Totals:
     rows = check_rows(span)
     if namespace is not None:

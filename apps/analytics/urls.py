@@ -16,6 +16,7 @@ urlpatterns = [
     path("t/<slug:slug>/explorer/<str:check_id>", explorer.check, name="check"),
     path("t/<slug:slug>/rules/<int:rule_id>/traffic", traffic.rule, name="rule"),
     path("t/<slug:slug>/rules/<int:rule_id>/glance", traffic.rule_glance, name="rule_glance"),
+    path("t/<slug:slug>/rules/sparks", traffic.sparks, name="sparks"),
     path("t/<slug:slug>/rules/replay", replay.replay, name="replay"),
     path("t/<slug:slug>/privacy", notes.privacy, name="privacy"),
 ]

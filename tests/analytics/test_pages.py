@@ -354,3 +354,18 @@ def test_no_page_shows_anything_of_another_tenant(path, bobs, bob, busy):
     page = read(bobs, f"/t/{bob.slug}/{path}")
     for theirs in ("u_911", "chk_denied", "POST /v1/chat", "per-user", "v42"):
         assert theirs not in page.replace('value="u_911"', "").replace("q=u_911", "")
+
+
+def test_the_list_of_rules_shows_the_last_hour_of_each(alices, alice, rows):
+    rule = rule_make(alice.tenant_id, name="per-user", type="user")
+    rows.rule("minute", timezone.now() - 10 * MINUTE, rule.id, allowed=30, denied=10)
+    assert f'hx-get="/t/{alice.slug}/rules/sparks"' in read(alices, f"/t/{alice.slug}/rules")
+    sparks = read(alices, f"/t/{alice.slug}/rules/sparks")
+    assert f'id="spark-{rule.id}"' in sparks
+    assert re.search(r"25 % of .*40.* denied, last hour", sparks)
+    assert sparks.count("<rect") == 2 * 13
+
+
+def test_nobody_sees_another_tenants_rules_hours(alices, alice, bobs_rows):
+    bobs_rows.rule("minute", timezone.now() - 10 * MINUTE, 5, denied=10)
+    assert "<rect" not in read(alices, f"/t/{alice.slug}/rules/sparks")

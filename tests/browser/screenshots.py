@@ -240,11 +240,10 @@ def _key_make(page: Page) -> None:
 def _analytics(camera: Camera, service: Service, slug: str, home: str, state) -> None:
     """A month of believable traffic; what little was counted before goes."""
     service.manage("analytics_ensure", "--days", "32", role="owner")
-    service.manage("plan_set", "--tenant", slug, "--plan", "startup")
     service.manage("analytics_seed", "--tenant", slug, "--days", "30", "--replace")
     for name, path in (
         ("overview-month-live", ""), ("overview-table-live", "?view=table"), ("traffic", "traffic"),
-        ("traffic-month", "traffic?range=30d&compare=none&by=route"), ("traffic-capped", "traffic?range=90d"),
+        ("traffic-month", "traffic?range=30d&compare=none&by=route"), ("traffic-capped", "traffic?range=1y"),
         ("traffic-table", "traffic?range=7d&view=table"), ("traffic-wrong", "traffic?range=nonsense"),
         ("offenders", "offenders"), ("explorer", "explorer?outcome=denied"), ("explorer-none", "explorer?q=nobody"),
         ("explorer-tail-live", "explorer?tail=1"), ("privacy", "privacy"),

@@ -30,6 +30,7 @@ PAGES = {
     "analytics:rule_glance": ("get", EVERYBODY),
     "analytics:privacy": ("get", EVERYBODY),
     "analytics:replay": ("post", EDITORS),
+    "analytics:sparks": ("get", EVERYBODY),
     "limits:onboarding": ("get", EVERYBODY),
     "limits:plan": ("get", PAYERS),
     "limits:rules": ("get", EVERYBODY),

@@ -3,12 +3,14 @@
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from apps.analytics.breakdowns import DIMENSIONS, breakdown, offenders
-from apps.analytics.charts import chart
+from apps.analytics.charts import chart, spark
 from apps.analytics.forms import MarkerForm
-from apps.analytics.selectors import markers, series_compared, totals_of
+from apps.analytics.ranges import Step, range_stepped
+from apps.analytics.selectors import markers, rules_series, series_compared, totals_of
 from apps.analytics.views.asked import Choice, asked, usual
 from apps.core.errors import NotFound
 from apps.limits.selectors import rule_get, rules_of
@@ -92,6 +94,19 @@ def rule_glance(request: TenantRequest, rule_id: int) -> HttpResponse:
     found = [one for one in offenders(span, rule_id=rule_id, limit=20) if one.dimension == kind]
     context = {"rule": held, "totals": totals_of(points), "offenders": found[:3]}
     return render(request, "analytics/rule/glance.html", context)
+
+
+@require_safe
+@never_cache
+@member_view(Permission.VIEW)
+def sparks(request: TenantRequest) -> HttpResponse:
+    """The last hour of every rule, for the list of rules, which takes each to its place."""
+    now, plan = timezone.now(), plan_of(request.tenant.id)
+    hour = usual(request, now=now, retention_days=plan.retention_days, preset="1h")
+    found = rules_series(range_stepped(hour, Step.MINUTES_5))
+    return render(
+        request, "analytics/rule/sparks.html", {"sparks": {rule: spark(held) for rule, held in found.items()}}
+    )
 
 
 @require_safe
