@@ -31,9 +31,14 @@ class Chart:
 
 
 def chart(
-    span: Range, points: Sequence[Point], *, before: Sequence[Point] = (), markers: Iterable[MarkerInfo] = ()
+    span: Range,
+    points: Sequence[Point],
+    *,
+    before_span: Range | None = None,
+    before: Sequence[Point] = (),
+    markers: Iterable[MarkerInfo] = (),
 ) -> Chart:
-    """`before` is laid under it, step by step from the beginning, however long it is."""
+    """`before` is laid under it, moment by moment from the beginning; of longer steps each has its part."""
     totals = [point.totals for point in points]
     data: dict[str, Any] = {
         "zone": span.zone.key,
@@ -49,9 +54,8 @@ def chart(
     if any(one.latency for one in totals):
         for name in ("p50", "p95", "p99"):
             data[name] = [_ms(getattr(one, f"{name}_us")) for one in totals]
-    if before:
-        checks = [point.totals.checks for point in before][: len(points)]
-        data["before"] = checks + [None] * (len(points) - len(checks))
+    if before_span is not None:
+        data["before"] = _under(span, points, before_span, before)
     is_empty = not any(one.checks for one in totals)
     return Chart(data, STEP_WORDS[span.step], tuple(reversed(points)), tuple(markers), is_empty, span.step is Step.DAY)
 
@@ -85,6 +89,18 @@ def spark(points: Sequence[Point]) -> Spark:
         height, denied = (SPARK_HEIGHT * count / most for count in (point.totals.checks, point.totals.denied))
         bars.append(Bar(at, f"{SPARK_HEIGHT - height:.2f}", f"{height:.2f}", f"{denied:.2f}"))
     return Spark(tuple(bars), totals_of(points))
+
+
+def _under(span: Range, points: Sequence[Point], before_span: Range, before: Sequence[Point]) -> list[float | None]:
+    """Checks of the step of `before` that is as far from its beginning as each of the points is from theirs."""
+    checks = {point.at: point.totals.checks for point in before}
+    part = span.step.length / before_span.step.length
+    shift = span.bucket_of(span.since) - before_span.bucket_of(before_span.since)
+    found: list[float | None] = []
+    for point in points:
+        at = before_span.bucket_of(point.at - shift)
+        found.append(round(checks[at] * part, 1) if at in checks else None)
+    return found
 
 
 def _seconds(moment: datetime) -> int:

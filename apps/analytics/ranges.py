@@ -135,13 +135,13 @@ def range_compared(held: Range, comparison: Comparison) -> Range | None:
     length = held.until - held.since
     weeks = max(1, -(-(length - DAY) // (7 * DAY)))
     shift = length if comparison is Comparison.BEFORE else weeks * 7 * DAY
-    since, until = held.since - shift, held.until - shift
+    since, until, step = held.since - shift, held.until - shift, held.step
     if held.grain == "minute" and since < held.minutes_since:
         # No minutes are kept of then: whole hours, as many.
-        since, until = _floor(since, HOUR), _floor(since, HOUR) + (until - since)
+        since, until, step = _floor(since, HOUR), _floor(since, HOUR) + (until - since), Step.HOUR
     if since < held.earliest:
         return None
-    return replace(held, since=since, until=until, asked_since=since)
+    return replace(held, since=since, until=until, step=step, asked_since=since)
 
 
 def _range(since: datetime, until: datetime, now: datetime, retention_days: int, zone: ZoneInfo) -> Range:

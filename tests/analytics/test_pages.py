@@ -121,6 +121,15 @@ def test_traffic_is_shown_beside_the_time_before(alices, alice, busy):
     assert "before" not in alone
 
 
+def test_where_no_minutes_are_kept_of_the_time_before_each_step_has_its_part_of_the_hour(alices, alice, rows):
+    at = timezone.now().replace(minute=0, second=0, microsecond=0) - 7 * DAY - 5 * HOUR
+    rows.checks("hour", at, allowed=120)
+    data = chart_in(read(alices, f"/t/{alice.slug}/traffic?compare=week"), "traffic-series")
+    assert [value for value in data["before"] if value] == [10] * 12
+    page = read(alices, f"/t/{alice.slug}/traffic?compare=week")
+    assert 'against <span class="number">120</span>' in page
+
+
 def test_traffic_is_of_one_namespace_where_that_is_asked(alices, alice, busy):
     page = read(alices, f"/t/{alice.slug}/traffic?namespace=internal")
     assert sum(chart_in(page, "traffic-series")["allowed"]) == 10

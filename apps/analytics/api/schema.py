@@ -103,7 +103,7 @@ def _answers(good: dict[str, Any], *, status: int = 200) -> dict[Any, Any]:
 
 SERIES_ANSWERS = _answers(
     _object(**_SPAN, step=_TEXT, totals=_TOTALS, points=_POINTS)
-    | {"description": "`compared` has since, until, totals and points, if it was asked for."}
+    | {"description": "`compared` has since, until, step, totals and points, if it was asked for."}
 )
 BREAKDOWN_ANSWERS = _answers(
     _object(

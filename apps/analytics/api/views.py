@@ -72,7 +72,9 @@ class SeriesView(AnalyticsView):
             points, compared = series_compared(span, before, namespace=asked.get("namespace") or None, rule_id=rule_id)
         answer = span_json(span) | {"step": span.step.value} | series_json(points, totals_of(points), span)
         if before is not None:
-            place = {"since": moment(before.since, span), "until": moment(before.until, span)}
+            place = {
+                "since": moment(before.since, span), "until": moment(before.until, span), "step": before.step.value,
+            }  # fmt: skip
             answer["compared"] = place | series_json(compared, totals_of(compared), span)
         return Response(answer)
 

@@ -12,6 +12,7 @@ from apps.analytics.seeding import statements
 from apps.analytics.seeding.world import Seeded
 from apps.analytics.tables import TABLE, TABLES, spans_between
 from apps.core.errors import Conflict
+from apps.limits.selectors import RuleInfo
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 BATCH = 50  # tenants a statement
@@ -85,7 +86,7 @@ def _parameters_write(connection: Connection, tenants: Sequence[Seeded]) -> None
     for table, rows in (
         ("seed_tenant", (_tenant_row(tenant) for tenant in tenants)),
         ("seed_part", (row for tenant in tenants for row in _part_rows(tenant))),
-        ("seed_rule", (row for tenant in tenants for row in _rule_rows(tenant))),
+        ("seed_rule", (row for tenant in tenants for row in _rule_rows(tenant, salt))),
         ("seed_value", (row for tenant in tenants for row in _value_rows(tenant, salt))),
         ("identifier_stage", (row for tenant in tenants for row in _identifier_rows(tenant, salt))),
     ):
@@ -114,14 +115,24 @@ def _part_rows(tenant: Seeded) -> Iterator[tuple[object, ...]]:
         yield tenant.tenant_id, namespace, live, low, high
 
 
-def _rule_rows(tenant: Seeded) -> Iterator[tuple[object, ...]]:
+def _rule_rows(tenant: Seeded, salt: bytes) -> Iterator[tuple[object, ...]]:
     """The narrower a rule, the fewer checks it meets and the more of the denials are its own."""
     for is_shadow in (False, True):
         rules = [rule for rule in tenant.rules if not rule.is_gate and rule.is_shadow is is_shadow]
         weights = [1.0 / (place + 1) ** 1.3 for place in range(len(rules))]
         for rule, (low, high) in _cumulated(rules, [weight / sum(weights) for weight in weights]):
             hits = 0.95 if rule.type == "global" else 0.12 if rule.match else 0.8
-            yield tenant.tenant_id, rule.id, hits, low, high, is_shadow
+            text = _route_of(rule)
+            route = identifier_digest(salt, tenant.tenant_id, "route", text) if text else None
+            yield tenant.tenant_id, rule.id, hits, low, high, is_shadow, route
+
+
+def _route_of(rule: RuleInfo) -> str:
+    """One that fits the rule, if it says which."""
+    pattern = str((rule.match.get("routes") or [""])[0]).removesuffix("/**")
+    if not pattern or "*" in pattern:
+        return ""
+    return pattern if " " in pattern else f"POST {pattern}"
 
 
 def _value_rows(tenant: Seeded, salt: bytes) -> Iterator[tuple[object, ...]]:
@@ -140,6 +151,8 @@ def _identifier_rows(tenant: Seeded, salt: bytes) -> Iterator[tuple[object, ...]
     for value in tenant.values:
         digest = identifier_digest(salt, tenant.tenant_id, value.dimension, value.text)
         yield tenant.tenant_id, digest, value.dimension, value.text
+    for text in {_route_of(rule) for rule in tenant.rules} - {""}:
+        yield tenant.tenant_id, identifier_digest(salt, tenant.tenant_id, "route", text), "route", text
 
 
 def _cumulated(things: Sequence[Any], shares: Sequence[float]) -> list[tuple[Any, tuple[float, float]]]:

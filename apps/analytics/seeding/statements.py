@@ -15,7 +15,7 @@ CREATE TEMP TABLE IF NOT EXISTS seed_tenant (
 );
 CREATE TEMP TABLE IF NOT EXISTS seed_part (tenant_id bigint, namespace text, live boolean, lo float8, hi float8);
 CREATE TEMP TABLE IF NOT EXISTS seed_rule (
-    tenant_id bigint, rule_id bigint, hits float8, lo float8, hi float8, is_shadow boolean
+    tenant_id bigint, rule_id bigint, hits float8, lo float8, hi float8, is_shadow boolean, route bigint
 );
 CREATE TEMP TABLE IF NOT EXISTS seed_value (
     tenant_id bigint, dimension text, digest bigint, lo float8, hi float8, denied_lo float8, denied_hi float8,
@@ -185,15 +185,15 @@ WITH minute AS (
     SELECT m.*, i <= passing AS passes, random() AS u, random() AS v, random() AS w, random() AS x, random() AS y
     FROM minute m CROSS JOIN LATERAL generate_series(1, passing + refused) AS i
 ), e AS (
-    SELECT one.*, (SELECT rule_id FROM seed_rule r WHERE r.tenant_id = one.tenant_id AND NOT is_shadow AND NOT passes
-                   AND u >= lo AND u < hi) AS binding
-    FROM one
+    SELECT one.*, r.rule_id AS binding, r.route AS binding_route
+    FROM one LEFT JOIN seed_rule r ON r.tenant_id = one.tenant_id AND NOT is_shadow AND NOT passes AND u >= lo AND u < hi
 ), told AS (
     SELECT e.*, coalesce((SELECT array_agg(rule_id << 2 | CASE WHEN rule_id = binding THEN {DENIED}
             WHEN is_shadow AND y < 0.02 THEN {SHADOW_DENIED} ELSE 0 END ORDER BY rule_id)
         FROM seed_rule r WHERE r.tenant_id = e.tenant_id AND (x < hits OR rule_id = binding)), '{{}}'::bigint[])
         AS codes,
-        {_picked("ip", "v")} AS ip, {_picked("route", "w")} AS route, {_picked("user", "v")} AS person,
+        {_picked("ip", "v")} AS ip, coalesce(binding_route, {_picked("route", "w")}) AS route,
+        {_picked("user", "v")} AS person,
         {_picked("key", "y")} AS key_id
     FROM e
 )

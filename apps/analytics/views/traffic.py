@@ -43,7 +43,7 @@ def traffic(request: TenantRequest) -> HttpResponse:
     context = {
         "section": "traffic", "plan": plan, "asked": wanted, "totals": whole,
         "before": totals_of(before) if before else None,
-        "chart": chart(wanted.span, points, before=before, markers=happened),
+        "chart": chart(wanted.span, points, before_span=wanted.before, before=before, markers=happened),
         "as_table": request.GET.get("view") == "table",
         "namespaces": [Choice(name, name, name == namespace) for name in names] if len(names) > 1 or namespace else [],
         "by": by, "by_words": BY_WORDS[by],
@@ -71,7 +71,9 @@ def rule(request: TenantRequest, rule_id: int) -> HttpResponse:
     context = {
         "section": "rules", "plan": plan, "asked": wanted, "rule": held, "sentence": sentence(held),
         "totals": totals_of(points), "before": totals_of(before) if before else None,
-        "chart": chart(wanted.span, points, before=before, markers=markers(wanted.span, rules=[held])),
+        "chart": chart(
+            wanted.span, points, before_span=wanted.before, before=before, markers=markers(wanted.span, rules=[held])
+        ),
         "as_table": request.GET.get("view") == "table", "is_rule": True,
         "offenders": offenders(wanted.span, rule_id=rule_id, limit=ALL_ROWS if request.GET.get("all") else ROWS),
     }  # fmt: skip
