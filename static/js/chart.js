@@ -196,6 +196,11 @@ document.addEventListener("keydown", (event) => {
   chartStep(figure, by);
 });
 
+// A click is no reading: focus would hold back the refresh around the chart. Tab still gets there.
+document.addEventListener("mousedown", (event) => {
+  if (event.target.closest("[data-chart-plot]")) event.preventDefault();
+});
+
 new MutationObserver(() => charts.forEach(({ plot }) => plot.redraw())).observe(document.documentElement, { attributeFilter: ["data-theme"] });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => charts.forEach(({ plot }) => plot.redraw()));
 document.addEventListener("htmx:afterSettle", chartsDraw);

@@ -186,7 +186,8 @@ WITH minute AS (
     FROM minute m CROSS JOIN LATERAL generate_series(1, passing + refused) AS i
 ), e AS (
     SELECT one.*, r.rule_id AS binding, r.route AS binding_route
-    FROM one LEFT JOIN seed_rule r ON r.tenant_id = one.tenant_id AND NOT is_shadow AND NOT passes AND u >= lo AND u < hi
+    FROM one
+    LEFT JOIN seed_rule r ON r.tenant_id = one.tenant_id AND NOT is_shadow AND NOT passes AND u >= lo AND u < hi
 ), told AS (
     SELECT e.*, coalesce((SELECT array_agg(rule_id << 2 | CASE WHEN rule_id = binding THEN {DENIED}
             WHEN is_shadow AND y < 0.02 THEN {SHADOW_DENIED} ELSE 0 END ORDER BY rule_id)
