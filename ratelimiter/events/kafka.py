@@ -28,7 +28,7 @@ from ratelimiter.events.bus import TOPIC, BusError, Done, Message, OffsetLost
 from ratelimiter.events.kafka_address import kafka_options
 from ratelimiter.events.kafka_log import Calm
 from ratelimiter.events.spool import PARTITIONS
-from ratelimiter.events.topics import DEAD, TOPICS, Topic
+from ratelimiter.events.topics import DEAD, MAX_RECORD_BYTES, TOPICS, Topic
 
 T = TypeVar("T")
 
@@ -47,6 +47,7 @@ _PRODUCER = {
     "acks": "all",
     "message.timeout.ms": 0,  # none: a record given up for its age would be overtaken by younger ones
     "compression.type": "lz4",
+    "message.max.bytes": MAX_RECORD_BYTES,
     "queue.buffering.max.kbytes": 65_536,
 }
 _CONSUMER = {
@@ -310,6 +311,7 @@ def _new(topic: Topic) -> NewTopic:
         "cleanup.policy": "delete",
         "retention.ms": str(topic.keep_days * 86_400_000),
         "retention.bytes": "-1",
+        "max.message.bytes": str(MAX_RECORD_BYTES),
         "unclean.leader.election.enable": "false",  # would lose what was delivered
     }
     return NewTopic(topic.name, num_partitions=topic.partitions, replication_factor=-1, config=config)

@@ -15,6 +15,9 @@ ALERTS = "alert-events"
 DEAD = f"{TOPIC}.dead"
 
 
+MAX_RECORD_BYTES = 8 * 1024 * 1024  # sums of collapsed events cannot be cut
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     name: str

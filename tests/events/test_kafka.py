@@ -13,7 +13,7 @@ from ratelimiter.events.bus import TOPIC, BusError
 from ratelimiter.events.buses import producer_make, reader_make, topics_create
 from ratelimiter.events.kafka import KafkaProducer
 from ratelimiter.events.kafka_address import kafka_options
-from ratelimiter.events.topics import ALERTS, BILLING, DEAD, TOPICS
+from ratelimiter.events.topics import ALERTS, BILLING, DEAD, MAX_RECORD_BYTES, TOPICS
 from tests.events.rig import take
 
 DAY_MS = 86_400_000
@@ -152,12 +152,23 @@ class TestAProducer:
 
     def test_refuses_what_is_too_large_for_it_and_all_that_follows(self, kafka):
         producer, told = producer_make(kafka.url), []
-        for payload in (b"small", os.urandom(2_000_000), b"small"):
+        for payload in (b"small", os.urandom(MAX_RECORD_BYTES + 1_000), b"small"):
             producer.send(0, payload, told.append)
         assert producer.flush(20)
         producer.close()
         assert told[0] is None or isinstance(told[0], BusError)
         assert [type(error) for error in told[1:]] == [BusError, BusError]
+
+    def test_takes_the_sums_of_very_many_events_in_one_piece(self, kafka):
+        producer, told, payload = producer_make(kafka.url), [], os.urandom(5_000_000)
+        producer.send(0, payload, told.append)
+        assert producer.flush(20)
+        producer.close()
+        assert told == [None]
+        reader = reader_make(kafka.url)
+        [message] = reader.read({0: ""}, max_records=10, timeout_s=10)
+        reader.close()
+        assert message.payload == payload
 
     @pytest.mark.slow
     def test_gives_up_everything_when_nothing_gets_through(self, kafka):
