@@ -60,7 +60,9 @@ def customer_add(tx: Session, params: Params) -> Obj:
 
         method_attach(tx, method, customer)
     for tax in params.children("tax_id_data"):
-        _tax_id_add(tx, customer, tax)
+        from apps.billing.sandbox.taxids import tax_id_add  # it stands on customers
+
+        tax_id_add(tx, customer, kind=tax.required("type"), value=tax.required("value"))
     return customer
 
 
@@ -99,31 +101,6 @@ def customer_delete(request: Request) -> Obj:
     customer.update(gone)
     tx.save(customer)
     return customer
-
-
-@route("POST", "/v1/customers/{id}/tax_ids")
-def tax_id_create(request: Request) -> Obj:
-    return _tax_id_add(request.tx, alive(request.tx, request.args["id"]), request.params)
-
-
-@route("GET", "/v1/customers/{id}/tax_ids")
-def tax_id_list(request: Request) -> Obj:
-    customer = request.tx.get(request.args["id"], "customer")
-    url = f"/v1/customers/{customer['id']}/tax_ids"
-    return listing(request.tx, request.params, "tax_id", url=url, equal={"customer": customer["id"]})
-
-
-@route("GET", "/v1/customers/{id}/tax_ids/{tax_id}")
-def tax_id_retrieve(request: Request) -> Obj:
-    return _tax_id(request)
-
-
-@route("DELETE", "/v1/customers/{id}/tax_ids/{tax_id}")
-def tax_id_delete(request: Request) -> Obj:
-    tax_id = _tax_id(request)
-    emit(request.tx, "customer.tax_id.deleted", tax_id)
-    request.tx.remove(tax_id["id"])
-    return {"id": tax_id["id"], "object": "tax_id", "deleted": True}
 
 
 @route("POST", "/v1/customers/{id}/balance_transactions")
@@ -236,30 +213,3 @@ def _fill(tx: Session, customer: Obj, params: Params) -> None:
             )
         customer["invoice_settings"] = customer["invoice_settings"] | {"default_payment_method": method}
     customer["metadata"] = params.metadata(customer["metadata"])
-
-
-def _tax_id_add(tx: Session, customer: Obj, params: Params) -> Obj:
-    kind = params.required("type")
-    made = {
-        "id": new_id("tax_id"),
-        "object": "tax_id",
-        "country": kind.partition("_")[0].upper() if kind != "eu_vat" else params.required("value")[:2],
-        "created": now_of(tx, customer),
-        "customer": customer["id"],
-        "customer_account": None,
-        "livemode": False,
-        "owner": {"customer": customer["id"], "type": "customer"},
-        "type": kind,
-        "value": params.required("value"),
-        "verification": {"status": "pending", "verified_address": None, "verified_name": None},
-    }
-    tx.add(made)
-    emit(tx, "customer.tax_id.created", made)
-    return made
-
-
-def _tax_id(request: Request) -> Obj:
-    found = request.tx.get(request.args["tax_id"], "tax_id")
-    if found["customer"] != request.args["id"]:
-        raise missing("tax_id", found["id"])
-    return found

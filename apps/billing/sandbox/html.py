@@ -1,5 +1,6 @@
 """The look of the hosted pages: plain HTML without scripts, which says on every page that no money moves."""
 
+from collections.abc import Sequence
 from html import escape
 
 from apps.billing.sandbox.routes import Page
@@ -55,7 +56,7 @@ def redirect(location: str) -> Page:
     return Page(status=303, location=location)
 
 
-def table(rows: list[tuple[str, ...]], *, head: tuple[str, ...] | None = None, last_is_sum: bool = False) -> str:
+def table(rows: Sequence[tuple[str, ...]], *, head: tuple[str, ...] | None = None, last_is_sum: bool = False) -> str:
     """Cells are HTML already."""
     top = "<thead><tr>" + "".join(f'<th scope="col">{cell}</th>' for cell in head) + "</tr></thead>" if head else ""
     body = "".join(

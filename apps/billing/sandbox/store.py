@@ -178,6 +178,19 @@ class Session:
         return int(row[0])
 
     @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """An exception takes back what was written inside, and nothing else of the transaction."""
+        self.connection.execute("SAVEPOINT step")
+        try:
+            yield
+        except BaseException:
+            self._held.clear()
+            self.connection.execute("ROLLBACK TO step")
+            self.connection.execute("RELEASE step")
+            raise
+        self.connection.execute("RELEASE step")
+
+    @contextmanager
     def discarded(self) -> Iterator[None]:
         """What is written inside is taken back at the end: a preview is the real thing, undone."""
         self.connection.execute("SAVEPOINT discarded")

@@ -1,0 +1,66 @@
+"""Tax ids of customers."""
+
+from apps.billing.sandbox.clock import now_of
+from apps.billing.sandbox.customers import alive
+from apps.billing.sandbox.errors import missing
+from apps.billing.sandbox.events import emit
+from apps.billing.sandbox.ids import new_id
+from apps.billing.sandbox.render import listing
+from apps.billing.sandbox.routes import Request, route
+from apps.billing.sandbox.store import Obj, Session
+
+TYPES = {"eu_vat": "EU VAT", "us_ein": "US EIN", "gb_vat": "UK VAT", "ch_vat": "Swiss VAT", "in_gst": "Indian GST"}
+
+
+@route("POST", "/v1/customers/{id}/tax_ids")
+def tax_id_create(request: Request) -> Obj:
+    customer = alive(request.tx, request.args["id"])
+    return tax_id_add(
+        request.tx, customer, kind=request.params.required("type"), value=request.params.required("value")
+    )
+
+
+@route("GET", "/v1/customers/{id}/tax_ids")
+def tax_id_list(request: Request) -> Obj:
+    customer = request.tx.get(request.args["id"], "customer")
+    url = f"/v1/customers/{customer['id']}/tax_ids"
+    return listing(request.tx, request.params, "tax_id", url=url, equal={"customer": customer["id"]})
+
+
+@route("GET", "/v1/customers/{id}/tax_ids/{tax_id}")
+def tax_id_retrieve(request: Request) -> Obj:
+    return _tax_id(request)
+
+
+@route("DELETE", "/v1/customers/{id}/tax_ids/{tax_id}")
+def tax_id_delete(request: Request) -> Obj:
+    tax_id = _tax_id(request)
+    emit(request.tx, "customer.tax_id.deleted", tax_id)
+    request.tx.remove(tax_id["id"])
+    return {"id": tax_id["id"], "object": "tax_id", "deleted": True}
+
+
+def tax_id_add(tx: Session, customer: Obj, *, kind: str, value: str) -> Obj:
+    made = {
+        "id": new_id("tax_id"),
+        "object": "tax_id",
+        "country": kind.partition("_")[0].upper() if kind != "eu_vat" else value[:2],
+        "created": now_of(tx, customer),
+        "customer": customer["id"],
+        "customer_account": None,
+        "livemode": False,
+        "owner": {"customer": customer["id"], "type": "customer"},
+        "type": kind,
+        "value": value,
+        "verification": {"status": "pending", "verified_address": None, "verified_name": None},
+    }
+    tx.add(made)
+    emit(tx, "customer.tax_id.created", made)
+    return made
+
+
+def _tax_id(request: Request) -> Obj:
+    found = request.tx.get(request.args["tax_id"], "tax_id")
+    if found["customer"] != request.args["id"]:
+        raise missing("tax_id", found["id"])
+    return found
