@@ -168,7 +168,7 @@ class KafkaReader:
             records = self._consumer.consume(1, timeout_s)
             if records and max_records > 1:
                 records += self._consumer.consume(max_records - 1, 0)
-            messages = [self._message(record) for record in records]
+            messages = [message for record in records if (message := self._message(record)) is not None]
         except KafkaException as error:
             self._forget()
             raise _said(error) from error
@@ -234,9 +234,13 @@ class KafkaReader:
             )
             self._places |= new
 
-    def _message(self, record: Record) -> Message:
-        """Offsets have no holes here: nothing is compacted, and there are no transactions."""
+    def _message(self, record: Record) -> Message | None:
+        """None for what was under way from a partition that is read no longer. Offsets have no holes here: nothing is
+        compacted, and there are no transactions.
+        """
         partition, offset, payload, error = record.partition(), record.offset(), record.value(), record.error()
+        if partition is not None and partition >= 0 and partition not in self._places:
+            return None
         if error is not None:
             if error.code() in _LOST and partition in self._places:
                 raise OffsetLost(partition, self._places[partition])

@@ -173,17 +173,19 @@ def test_many_connections_at_once_share_calls(house):
         return house.valkey.client.info("commandstats")["cmdstat_evalsha"]["calls"]
 
     before = calls()
-    connections = [house.door.connect() for _ in range(32)]
+    connections, answers = [house.door.connect() for _ in range(32)], []
     try:
         for connection in connections:
             connection.sendall(check_bytes(key) * 32)
         for connection in connections:
             reader = Reader(connection)
-            assert {reader.response().status for _ in range(32)} == {200}
+            answers += [reader.response() for _ in range(32)]
     finally:
         for connection in connections:
             connection.close()
-    wait_until(lambda: house.door.check(key, mode="peek").json["remaining"] == 100_000 - 1 - 1_024 - 1)
+    assert {answer.status for answer in answers} == {200}
+    counted = sum(not answer.json["degraded"] for answer in answers)  # a machine that is too busy degrades some
+    wait_until(lambda: house.door.check(key, mode="peek").json["remaining"] == 100_000 - 1 - counted - 1)
     assert calls() - before < 300
 
 
