@@ -12,6 +12,8 @@ import stripe
 from apps.billing.sandbox.form import form_decode
 from tests.billing.sandbox.rig import KEY, ROOT, client
 
+ITEMS = {"items": [{"price": "a", "quantity": "2"}, {"price": "b"}]}
+
 
 def call(sandbox, method, path, form=None, **headers):
     """Status, body and headers, without stripe-python in between."""
@@ -132,8 +134,8 @@ def test_unknown_parameters_are_refused_by_name_and_leave_nothing(sandbox):
 @pytest.mark.parametrize(
     ("form", "tree"),
     [
-        ("items[0][price]=a&items[1][price]=b&items[0][quantity]=2", {"items": [{"price": "a", "quantity": "2"}, {"price": "b"}]}),
-        ("items[][price]=a&items[][quantity]=2&items[][price]=b", {"items": [{"price": "a", "quantity": "2"}, {"price": "b"}]}),
+        ("items[0][price]=a&items[1][price]=b&items[0][quantity]=2", ITEMS),
+        ("items[][price]=a&items[][quantity]=2&items[][price]=b", ITEMS),
         ("expand[]=a&expand[]=b", {"expand": ["a", "b"]}),
         ("metadata[a b]=%E2%82%AC&name=", {"metadata": {"a b": "€"}, "name": ""}),
         ("", {}),
