@@ -47,5 +47,6 @@ def logging_config(level: str, layout: str) -> dict[str, Any]:
         "loggers": {
             "django.request": {"level": "ERROR"},
             "django_structlog": {"level": "WARNING"},
+            "stripe": {"level": "WARNING"},  # it tells of every request, customers included
         },
     }

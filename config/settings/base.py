@@ -112,6 +112,10 @@ CELERY_BROKER_URL = env.redis(0)
 EVENTS_URL = env.events_url or env.redis(0)
 INGEST_WORKERS = env.ingest_workers
 
+# Money
+STRIPE_SECRET_KEY = env.stripe_secret_key
+STRIPE_API_BASE = env.stripe_api_base
+
 # Accounts
 AUTH_USER_MODEL = "tenants.User"
 AUTHENTICATION_BACKENDS = [

@@ -131,6 +131,9 @@ def test_unknown_parameters_are_refused_by_name_and_leave_nothing(sandbox):
     assert sandbox.client.customers.list({"email": "odd@example.com"}).data == []
 
 
+TWO_ITEMS = {"items": [{"price": "a", "quantity": "2"}, {"price": "b"}]}
+
+
 @pytest.mark.parametrize(
     ("form", "tree"),
     [

@@ -1,0 +1,104 @@
+"""Overage on its way to Stripe: marked, told, marked as told, each step with a commit of its own.
+
+A row that was told and not marked is told again under its identifier, which counts once for a day. One of unknown
+outcome that is nearly as old as that is first compared with what Stripe has counted in its hour.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from apps.analytics.ingest.database import Connection
+from apps.billing.gateways.stripe import OLDEST, StripeGateway, StripeRefused, StripeUnknown
+from apps.billing.overage import OverageRow
+
+REMEMBERED = timedelta(hours=20)  # an identifier is, for a day at least
+HOUR = timedelta(hours=1)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Telling:
+    told: int = 0
+    refused: int = 0
+    waiting: int = 0
+
+
+def overage_tell(
+    connection: Connection, gateway: StripeGateway, *, customers: Mapping[int, str], now: datetime, at_most: int = 500
+) -> Telling:
+    """Tells what is untold of the tenants in `customers` (tenant → Stripe's customer), oldest first. Only one process
+    at a time does; another one returns at once.
+    """
+    done = Telling()
+    if not _alone(connection):
+        return done
+    try:
+        for row, tried_at in _untold(connection, sorted(customers), at_most):
+            try:
+                _row_tell(connection, gateway, row, tried_at, customers[row.tenant_id], now)
+            except StripeRefused as error:
+                log.warning("overage_refused", tenant=row.tenant_id, units=row.units, reason=str(error))
+                _mark(connection, row, "refused = %s", str(error))
+                done.refused += 1
+            except StripeUnknown as error:
+                log.warning("overage_waits", tenant=row.tenant_id, reason=str(error))
+                done.waiting += 1
+                break  # the next one would fare no better
+            else:
+                _mark(connection, row, "told_at = now()")
+                done.told += 1
+    finally:
+        connection.execute("SELECT pg_advisory_unlock(hashtext('billing.telling'))")
+    return done
+
+
+def _row_tell(
+    connection: Connection, gateway: StripeGateway, row: OverageRow, tried_at: datetime | None, customer: str,
+    now: datetime,
+) -> None:  # fmt: skip
+    """Returns once Stripe has it. Raises StripeRefused, StripeUnknown."""
+    if row.at < now - OLDEST:
+        raise StripeRefused("too old for a meter; it wants a line by hand")
+    is_doubtful = tried_at is not None and tried_at < now - REMEMBERED
+    if is_doubtful and _was_counted(connection, gateway, row, customer):
+        return
+    _mark(connection, row, "tried_at = now()")
+    gateway.usage_tell(customer=customer, units=row.units, at=row.at, identifier=row.identifier)
+
+
+def _alone(connection: Connection) -> bool:
+    row = connection.execute("SELECT pg_try_advisory_lock(hashtext('billing.telling'))").fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
+def _untold(connection: Connection, tenants: list[int], at_most: int) -> list[tuple[OverageRow, datetime | None]]:
+    rows = connection.execute(
+        "SELECT tenant_id, period_at, seq, units, at, identifier, tried_at FROM billing.overage"
+        " WHERE told_at IS NULL AND refused IS NULL AND tenant_id = ANY(%s) ORDER BY made_at, tenant_id, seq LIMIT %s",
+        [tenants, at_most],
+    )
+    return [(OverageRow(*row[:6]), row[6]) for row in rows.fetchall()]
+
+
+def _was_counted(connection: Connection, gateway: StripeGateway, row: OverageRow, customer: str) -> bool:
+    """Whether Stripe's sum of the row's hour has it beside the rows that are known to be told."""
+    known = connection.execute(
+        "SELECT coalesce(sum(units), 0)::bigint FROM billing.overage"
+        " WHERE tenant_id = %s AND at = %s AND told_at IS NOT NULL",
+        [row.tenant_id, row.at],
+    ).fetchone()
+    assert known is not None
+    counted = gateway.usage_told(customer=customer, meter=gateway.meter_ensure(), since=row.at, until=row.at + HOUR)
+    return counted == int(known[0]) + row.units
+
+
+def _mark(connection: Connection, row: OverageRow, change: str, *values: str) -> None:
+    connection.execute(
+        f"UPDATE billing.overage SET {change} WHERE tenant_id = %s AND period_at = %s AND seq = %s",  # noqa: S608
+        [*values, row.tenant_id, row.period_at, row.seq],
+    )
