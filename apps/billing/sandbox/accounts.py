@@ -50,6 +50,11 @@ def account() -> Obj:
         "payouts_enabled": True,
         "settings": {
             "branding": {"icon": None, "logo": None, "primary_color": None, "secondary_color": None},
+            "card_payments": {
+                "statement_descriptor_prefix": None,
+                "statement_descriptor_prefix_kana": None,
+                "statement_descriptor_prefix_kanji": None,
+            },
             "dashboard": {"display_name": NAME, "timezone": "Etc/UTC"},
             "payments": {"statement_descriptor": "RATELIMITER"},
         },

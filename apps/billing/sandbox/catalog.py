@@ -42,7 +42,6 @@ def product_add(tx: Session, params: Params) -> Obj:
         "shippable": None,
         "statement_descriptor": None,
         "tax_code": None,
-        "type": "service",
         "unit_label": None,
         "updated": now,
         "url": None,
@@ -219,7 +218,6 @@ def _recurring(tx: Session, params: Params) -> Obj:
         "interval": child.choice("interval", INTERVALS, child.required("interval")),
         "interval_count": child.integer("interval_count", 1, least=1, most=36),
         "meter": meter,
-        "trial_period_days": None,
         "usage_type": usage,
     }
 

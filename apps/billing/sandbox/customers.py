@@ -103,6 +103,14 @@ def customer_delete(request: Request) -> Obj:
     return customer
 
 
+@route("GET", "/v1/customers/{id}/sources")
+def source_list(request: Request) -> Obj:
+    """Cards are payment methods; there are no sources of the old kind."""
+    customer = request.tx.get(request.args["id"], "customer")
+    request.params.ignore("object")
+    return listing(request.tx, request.params, "source", url=request.path, equal={"customer": customer["id"]})
+
+
 @route("POST", "/v1/customers/{id}/balance_transactions")
 def balance_transaction_create(request: Request) -> Obj:
     """A negative amount is credit for the customer."""

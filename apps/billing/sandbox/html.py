@@ -7,9 +7,9 @@ from apps.billing.sandbox.routes import Page
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1a1f36; --soft: #5b6472; --line: #d9dee7; --ground: #f6f8fa; --card: #fff;
-  --accent: #3b4fd8; --on: #fff; --bad: #b3261e; --good: #14713d; --mark: #fff4d6; --on-mark: #5f4400; }
+  --accent: #3b4fd8; --on: #fff; --bad: #b3261e; --mark: #fff4d6; --on-mark: #5f4400; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8ebf1; --soft: #a3acba; --line: #343b4a; --ground: #12151c;
-  --card: #1b202b; --accent: #8f9dff; --on: #10131a; --bad: #ff9d94; --good: #7fd6a3; --mark: #3a300f;
+  --card: #1b202b; --accent: #8f9dff; --on: #10131a; --bad: #ff9d94; --mark: #3a300f;
   --on-mark: #ffe6a3; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
@@ -31,7 +31,8 @@ button, .button { font: inherit; font-weight: 600; padding: .65rem 1.1rem; borde
 button.quiet, .button.quiet { background: transparent; color: var(--accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 a { color: var(--accent); } .soft { color: var(--soft); } .bad { color: var(--bad); font-weight: 600; }
-.good { color: var(--good); font-weight: 600; } p { margin: 0 0 .75rem; }
+p { margin: 0 0 .75rem; } details { margin-top: 1rem; } td button, section > .button:only-child { margin: 0; }
+section > form:first-child > label:first-child { margin-top: 0; } section > p:last-child { margin-bottom: 0; }
 """
 
 

@@ -196,12 +196,27 @@ def _charge_add(
         "paid": paid,
         "payment_intent": intent["id"],
         "payment_method": method["id"],
-        "payment_method_details": {"card": method["card"] | {"network": method["card"]["brand"]}, "type": "card"},
+        "payment_method_details": {"card": _card_shown(method["card"]), "type": "card"},
         "receipt_url": f"{tx.url}/receipt/{ident}" if paid else None,
         "refunded": False,
         "status": "succeeded" if paid else "failed",
     }
     return tx.add(charge)
+
+
+def _card_shown(card: Obj) -> Obj:
+    same = (
+        "brand",
+        "checks",
+        "country",
+        "exp_month",
+        "exp_year",
+        "fingerprint",
+        "funding",
+        "last4",
+        "regulated_status",
+    )
+    return {name: card[name] for name in same} | {"network": card["brand"], "wallet": None}
 
 
 def refund_add(tx: Session, charge: Obj, *, cents: int, reason: str | None, metadata: dict[str, str]) -> Obj:

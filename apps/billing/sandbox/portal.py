@@ -103,7 +103,7 @@ def _configuration() -> Obj:
             "subscription_update": {
                 "billing_cycle_anchor": None, "default_allowed_updates": [], "enabled": False,
                 "proration_behavior": "none", "schedule_at_period_end": {"conditions": []},
-                "trial_update_behavior": None,
+                "trial_update_behavior": "end_trial",
             },
         },
         "is_default": True,

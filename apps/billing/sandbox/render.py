@@ -69,7 +69,10 @@ def expand(tx: Session, shown: Any, path: list[str], *, whole: str) -> None:
     if not isinstance(shown, dict) or (head not in shown and (shown.get("object"), head) not in INCLUDABLE):
         raise invalid(f"This property cannot be expanded ({whole}).", param="expand")
     if (shown.get("object"), head) in INCLUDABLE and shown.get(head) is None:
-        shown[head] = INCLUDABLE[shown["object"], head](tx, shown["id"])
+        included = INCLUDABLE[shown.get("object"), head](tx, shown.get("id", ""))
+        if included is None:
+            return
+        shown[head] = included
     shown[head] = _expanded(tx, shown[head])
     expand(tx, shown[head], rest, whole=whole)
 
@@ -153,7 +156,14 @@ INSIDE: dict[str, Callable[[Session, Obj, Obj], None]] = {
     "invoice": _invoice,
     "credit_note": _credit_note,
 }
-INCLUDABLE: dict[tuple[str, str], Callable[[Session, str], Obj]] = {
+INCLUDABLE: dict[tuple[str | None, str], Callable[[Session, str], Any]] = {
+    (None, "breakdown"): lambda *_: {"discounts": [], "taxes": []},
+    ("coupon", "applies_to"): lambda *_: None,  # everything
+    ("coupon", "currency_options"): lambda *_: {},
+    ("item", "discounts"): lambda *_: [],
+    ("item", "taxes"): lambda *_: [],
+    ("price", "currency_options"): lambda *_: {},
+    ("price", "tiers"): lambda *_: None,  # there are no tiered prices here
     ("customer", "subscriptions"): _of_customer("subscription", "subscriptions"),
     ("customer", "tax_ids"): _of_customer("tax_id", "tax_ids"),
     ("customer", "sources"): _nothing("sources"),

@@ -12,6 +12,21 @@ from apps.billing.sandbox.store import Obj, Session
 TYPES = {"eu_vat": "EU VAT", "us_ein": "US EIN", "gb_vat": "UK VAT", "ch_vat": "Swiss VAT", "in_gst": "Indian GST"}
 
 
+@route("GET", "/v1/tax_ids")
+def tax_ids_of_owner(request: Request) -> Obj:
+    """A customer's; the account has none."""
+    owner = request.params.child("owner")
+    owner.choice("type", ("self", "customer", "account", "application"), "self")
+    owner.ignore("account")
+    customer = owner.text("customer") or "nobody"
+    return listing(request.tx, request.params, "tax_id", url="/v1/tax_ids", equal={"customer": customer})
+
+
+@route("GET", "/v1/tax_ids/{tax_id}")
+def tax_id_of_owner(request: Request) -> Obj:
+    return request.tx.get(request.args["tax_id"], "tax_id")
+
+
 @route("POST", "/v1/customers/{id}/tax_ids")
 def tax_id_create(request: Request) -> Obj:
     customer = alive(request.tx, request.args["id"])
