@@ -86,6 +86,17 @@ def collect(tx: Session, invoice: Obj) -> None:
         attempt(tx, invoice, automatic=True)
 
 
+def overdue(tx: Session, invoice: Obj) -> None:
+    """Nobody paid an invoice that was only sent."""
+    if invoice["status"] != "open":
+        return
+    emit(tx, "invoice.overdue", invoice)
+    subscription = tx.maybe(invoice["_subscription"], "subscription")
+    if subscription and subscription["status"] == "active":
+        with updating(tx, subscription, "customer.subscription.updated"):
+            subscription["status"] = "past_due"
+
+
 def session_expire(tx: Session, session: Obj) -> None:
     if session["status"] == "open":
         session |= {"status": "expired", "url": None}
@@ -100,6 +111,7 @@ TIMERS: dict[str, Callable[[Session, Obj], None]] = {
     "expire": expire,
     "finalize": finalize_draft,
     "collect": collect,
+    "overdue": overdue,
     "session_expire": session_expire,
 }
 

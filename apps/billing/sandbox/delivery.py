@@ -27,6 +27,7 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 3_600.0
 GIVE_UP_AFTER = 80  # about three days
 PAUSE_S = 1.0
+RETRY_LOOK_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Courier(threading.Thread):
 
     def run(self) -> None:
         while True:
+            seen = self._store.version
             try:
                 with self._store.begin() as tx:
                     parcels = _due(tx)
@@ -56,8 +58,7 @@ class Courier(threading.Thread):
                 parcels = []
                 time.sleep(PAUSE_S)
             if not parcels:
-                with self._store.changed:
-                    self._store.changed.wait(0.2)
+                self._store.wait(seen, RETRY_LOOK_S)
 
     def _deliver(self, parcel: Parcel) -> None:
         accepted = self._sent(parcel)

@@ -13,9 +13,11 @@ from apps.billing.sandbox.events import emit, updating
 from apps.billing.sandbox.ids import new_id, word
 from apps.billing.sandbox.lines import line_of_invoiceitem, totals_set, usage_count
 from apps.billing.sandbox.payments import intent_add
+from apps.billing.sandbox.periods import DAY_S
 from apps.billing.sandbox.store import Obj, Session
 
 LEAST_CHARGE_CENTS = 50
+DAYS_UNTIL_DUE = 30
 UNUSED = (
     "account_tax_ids", "application", "automatically_finalizes_at", "customer_account", "customer_shipping",
     "custom_fields", "default_payment_method", "default_source", "description", "due_date", "effective_at",
@@ -133,6 +135,8 @@ def finalize(tx: Session, invoice: Obj) -> None:
     finalize_at_set(tx, invoice, None)
     for ident in invoice["discounts"]:
         discount_use(tx, tx.get(ident, "discount"))
+    if invoice["collection_method"] == "send_invoice":
+        _due_set(tx, invoice, now)
     invoice |= {
         "status": "open",
         "effective_at": now,
@@ -144,6 +148,13 @@ def finalize(tx: Session, invoice: Obj) -> None:
     emit(tx, "invoice.finalized", invoice)
     if invoice["amount_due"] > 0:
         intent_add(tx, invoice)
+
+
+def _due_set(tx: Session, invoice: Obj, now: int) -> None:
+    subscription = tx.maybe(invoice["_subscription"])
+    days = (subscription["days_until_due"] if subscription else None) or DAYS_UNTIL_DUE
+    invoice["due_date"] = invoice["due_date"] or now + days * DAY_S
+    timer_at(tx, invoice, "overdue", invoice["due_date"])
 
 
 def _customer_copy(tx: Session, invoice: Obj, customer: Obj) -> None:

@@ -1,5 +1,6 @@
 """HTTP: threads that read a request, ask `answering` or a hosted page, and write what they say."""
 
+import random
 import sys
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,11 @@ from apps.billing.sandbox.settings import Refused, Settings
 from apps.billing.sandbox.store import Store
 
 LARGEST_BODY = 1_000_000
+LOST = -1
+REFUSALS = {
+    429: b'{"error":{"type":"invalid_request_error","code":"rate_limit","message":"SANDBOX_FAULTS: too many."}}',
+    500: b'{"error":{"type":"api_error","message":"SANDBOX_FAULTS: nothing was done."}}',
+}
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 
 
@@ -65,7 +71,14 @@ class Handler(BaseHTTPRequestHandler):
             self._page(method, target.path, form)
 
     def _api(self, call: Call) -> None:
+        fault = self._fault(call)
+        if fault in REFUSALS:
+            self._send(fault, REFUSALS[fault], "application/json", {})
+            return
         answer = self.server.answering.answer(call)
+        if fault:
+            self.close_connection = True  # done, and nobody is told: the caller cannot know
+            return
         headers = {"Request-Id": answer.request_id}
         for name in ("Stripe-Version", "Idempotency-Key"):
             if call.headers.get(name):
@@ -73,6 +86,14 @@ class Handler(BaseHTTPRequestHandler):
         if answer.replayed:
             headers["Idempotent-Replayed"] = "true"
         self._send(answer.status, answer.body, "application/json", headers)
+
+    def _fault(self, call: Call) -> int:
+        """0, a status to refuse with before anything is done, or LOST."""
+        settings = self.server.store.settings
+        if not settings.faults or call.path.startswith("/v1/test_helpers/"):
+            return 0
+        dice = random.random()  # noqa: S311 - no secret
+        return random.choice((*REFUSALS, LOST)) if dice < settings.faults else 0  # noqa: S311
 
     def _page(self, method: str, path: str, form: str) -> None:
         try:

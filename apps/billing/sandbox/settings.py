@@ -15,7 +15,10 @@ class Refused(SystemExit):
 
 @dataclass(frozen=True)
 class Settings:
-    """`retry_days`: days of clock time between one failed attempt on an invoice and the next."""
+    """`retry_days`: days of clock time between one failed attempt on an invoice and the next.
+
+    `faults`: the share of API requests that go wrong on purpose.
+    """
 
     host: str
     port: int
@@ -26,6 +29,7 @@ class Settings:
     retry_days: tuple[int, ...]
     after_retries: str
     draft_s: int
+    faults: float
 
 
 def settings_read(environ: Mapping[str, str]) -> Settings:
@@ -52,6 +56,7 @@ def settings_read(environ: Mapping[str, str]) -> Settings:
         retry_days=_days(environ.get("SANDBOX_RETRY_DAYS", "3,5,7")),
         after_retries=after,
         draft_s=_seconds(environ.get("SANDBOX_DRAFT_SECONDS", "3600")),
+        faults=_share(environ.get("SANDBOX_FAULTS", "0")),
     )
 
 
@@ -60,6 +65,12 @@ def _days(text: str) -> tuple[int, ...]:
     if not all(part.isdecimal() and int(part) for part in parts):
         raise Refused("SANDBOX_RETRY_DAYS makes no sense: it is days between attempts, as in 3,5,7.")
     return tuple(int(part) for part in parts)
+
+
+def _share(text: str) -> float:
+    if not re.fullmatch(r"0|1|0?\.\d{1,6}", text):
+        raise Refused("SANDBOX_FAULTS makes no sense: it is a share of all requests, as in 0.05.")
+    return float(text)
 
 
 def _seconds(text: str) -> int:

@@ -54,7 +54,7 @@ COLUMNS = ("customer", "subscription", "invoice")
 
 
 class Store:
-    """`changed` is set by every commit; the threads that deliver and that watch clocks wait for it."""
+    """`version` counts commits; the threads that deliver and that watch clocks wait for the next."""
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self.settings = settings
@@ -70,7 +70,8 @@ class Store:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.executescript(SCHEMA)
-        self.changed = threading.Condition()
+        self.version = 0
+        self._changed = threading.Condition()
 
     @contextmanager
     def begin(self) -> Iterator["Session"]:
@@ -86,8 +87,15 @@ class Store:
             self._connection.execute("COMMIT")
             wrote = self._connection.total_changes != before
         if wrote:
-            with self.changed:
-                self.changed.notify_all()
+            with self._changed:
+                self.version += 1
+                self._changed.notify_all()
+
+    def wait(self, seen: int, timeout_s: float) -> None:
+        """Until there was a commit after the one that was seen, or the time is over."""
+        with self._changed:
+            if self.version == seen:
+                self._changed.wait(timeout_s)
 
     def close(self) -> None:
         with self._turn:

@@ -6,11 +6,11 @@ invoiced with the old price, and a fee is credited from what was really debited.
 
 from apps.billing.sandbox.canceling import cancel_at_set
 from apps.billing.sandbox.clock import now_of, timer_at
-from apps.billing.sandbox.collect import finalize_and_collect, open_error
+from apps.billing.sandbox.collect import finalize_and_collect, open_error, paid
 from apps.billing.sandbox.coupons import discounts_set
 from apps.billing.sandbox.customers import alive
 from apps.billing.sandbox.errors import invalid
-from apps.billing.sandbox.events import emit
+from apps.billing.sandbox.events import emit, updating
 from apps.billing.sandbox.ids import new_id
 from apps.billing.sandbox.invoicing import draft_done, finalize, invoice_add, pending_take
 from apps.billing.sandbox.lines import invoiceitem_add, line_licensed, metered, product_name
@@ -293,16 +293,13 @@ def _first_invoice(tx: Session, subscription: Obj, customer: Obj, *, whole_s: in
     if not tx.find("line_item", invoice=invoice["id"]):
         tx.remove(invoice["id"])
         if subscription["status"] == "incomplete":
-            subscription["status"] = "active"
-            tx.save(subscription)
-            emit(tx, "customer.subscription.updated", subscription, previous={"status": "incomplete"})
+            with updating(tx, subscription, "customer.subscription.updated"):
+                subscription["status"] = "active"
         return
     draft_done(tx, invoice, finalize_at=None)
     if behaviour == "default_incomplete":
         finalize(tx, invoice)
         if invoice["amount_due"] == 0:
-            from apps.billing.sandbox.collect import paid
-
             paid(tx, invoice, cents=0)
             return
         timer_at(tx, subscription, "expire", now + EXPIRES_S)
@@ -311,8 +308,8 @@ def _first_invoice(tx: Session, subscription: Obj, customer: Obj, *, whole_s: in
     if outcome == SUCCEEDED:
         return
     if subscription["collection_method"] == "send_invoice":
-        subscription["status"] = "active"
-        tx.save(subscription)
+        with updating(tx, subscription, "customer.subscription.updated"):
+            subscription["status"] = "active"
         return
     error = open_error(tx, invoice, outcome)
     if behaviour == "error_if_incomplete" and error:

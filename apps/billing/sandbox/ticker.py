@@ -24,6 +24,7 @@ class Ticker(threading.Thread):
 
     def run(self) -> None:
         while True:
+            seen = self._store.version
             try:
                 busy = self._round()
             except Exception:  # noqa: BLE001 - one object that cannot go on must not stop time for all others
@@ -31,8 +32,7 @@ class Ticker(threading.Thread):
                 busy = False
                 time.sleep(PAUSE_S)
             if not busy:
-                with self._store.changed:
-                    self._store.changed.wait(PAUSE_S)
+                self._store.wait(seen, PAUSE_S)
 
     def _round(self) -> bool:
         """Whether there may be more to do at once."""

@@ -198,3 +198,15 @@ def test_credit_notes_reduce_what_is_open_and_give_back_what_was_paid(shop):
     assert shop.v1.invoices.pay(draft.id).amount_paid == 1_600
     with pytest.raises(stripe.InvalidRequestError):
         shop.v1.credit_notes.create({"invoice": draft.id, "amount": 5_000, "credit_amount": 5_000})
+
+
+def test_an_invoice_that_is_sent_waits_until_it_is_due(shop):
+    customer = shop.customer(card=None)
+    subscription = shop.subscribe(customer, shop.base, collection_method="send_invoice", days_until_due=14)
+    invoice = shop.invoices(customer)[0]
+    assert (subscription.status, invoice.status, invoice.due_date) == ("active", "open", START + 14 * DAY)
+    shop.advance(START + 14 * DAY)
+    assert shop.status(subscription) == "past_due"
+    shop.v1.invoices.pay(invoice.id, {"paid_out_of_band": True})
+    paid = shop.v1.invoices.retrieve(invoice.id)
+    assert (paid.status, paid.amount_paid_off_stripe, shop.status(subscription)) == ("paid", 4_900, "active")

@@ -10,7 +10,7 @@ import pytest
 import stripe
 
 from apps.billing.sandbox.form import form_decode
-from tests.billing.sandbox.rig import KEY, ROOT, client
+from tests.billing.sandbox.rig import KEY, ROOT, Sandbox, client
 
 ITEMS = {"items": [{"price": "a", "quantity": "2"}, {"price": "b"}]}
 
@@ -199,3 +199,22 @@ def test_stripe_python_as_a_module_talks_to_it_too(sandbox, monkeypatch):
     customer = stripe.Customer.create(name="Ada", metadata={"tenant": "7"})
     assert stripe.Customer.retrieve(customer.id).metadata["tenant"] == "7"
     assert client(sandbox.url).customers.retrieve(customer.id).name == "Ada"
+
+
+def test_faults_on_purpose_are_survived_with_keys_and_repetition(tmp_path):
+    sandbox = Sandbox(tmp_path, SANDBOX_FAULTS="0.5")
+    kinds, made = set(), set()
+    for number in range(60):
+        while True:
+            try:
+                options = {"idempotency_key": f"n-{number}"}
+                made.add(sandbox.client.customers.create({"name": str(number)}, options).id)
+                break
+            except (stripe.APIError, stripe.RateLimitError, stripe.APIConnectionError) as error:
+                kinds.add(type(error))
+    sandbox.stop()
+    calm = Sandbox(tmp_path)
+    assert {one.id for one in calm.client.customers.list({"limit": 100}).data} == made
+    calm.stop()
+    assert kinds == {stripe.APIError, stripe.RateLimitError, stripe.APIConnectionError}
+    assert len(made) == 60
