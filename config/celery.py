@@ -14,6 +14,8 @@ app.conf.update(
     task_default_queue="default",
     task_routes={
         "limits.*": {"queue": "publish"},
+        "billing.account_sync": {"queue": "default"},
+        "billing.accounts_sweep": {"queue": "default"},
         "billing.*": {"queue": "rollups"},
         "analytics.drain": {"queue": "ingest"},
         "analytics.settle": {"queue": "rollups"},
@@ -25,6 +27,8 @@ app.conf.update(
         "publish-sweep": {"task": "limits.publish_sweep", "schedule": 10.0, "options": {"expires": 10}},
         "usage-post": {"task": "billing.usage_post", "schedule": 60.0, "options": {"expires": 60}},
         "usage-correct": {"task": "billing.usage_correct", "schedule": 3_600.0, "options": {"expires": 3_600}},
+        "overage-tell": {"task": "billing.overage_tell", "schedule": 300.0, "options": {"expires": 300}},
+        "accounts-sweep": {"task": "billing.accounts_sweep", "schedule": 300.0, "options": {"expires": 300}},
         "quota-counters": {"task": "billing.quota_counters_raise", "schedule": 60.0, "options": {"expires": 60}},
         "settle": {"task": "analytics.settle", "schedule": 60.0, "options": {"expires": 60}},
         "analytics-purge": {"task": "analytics.purge", "schedule": 3_600.0, "options": {"expires": 3_600}},

@@ -26,6 +26,7 @@ class Env(msgspec.Struct, frozen=True):
     events_url: Annotated[str, Meta(description="kafka:// or redis://, where the shipper puts events; bus_url")] = ""
     ingest_workers: Annotated[int, Meta(ge=1, le=16, description="how many drains at once share the partitions")] = 1
     stripe_secret_key: Annotated[str, Meta(description="Stripe's, or its stand-in's; empty collects nothing")] = ""
+    stripe_webhook_secret: Annotated[str, Meta(description="signs what Stripe sends to /stripe/webhook")] = ""
     stripe_api_base: Annotated[str, Meta(description="the stand-in's address; empty is Stripe itself")] = ""
     database_role: Annotated[str, Meta(pattern="^(app|owner)$", description="which of the two URLs is used")] = "app"
     database_pool: Annotated[int, Meta(ge=0, le=100, description="connections kept per process; 0 is no pool")] = 0

@@ -90,8 +90,16 @@ def _environment() -> dict[str, str]:
     kept = VAR / "secrets.json"
     if not kept.exists():
         kept.touch(mode=0o600)
-        made = {"SECRET_KEY": secrets.token_urlsafe(48), "KEY_PEPPERS": f"1:{secrets.token_hex(32)}"}
-        kept.write_text(json.dumps(made))
+        kept.write_text("{}")
+    made = {
+        "SECRET_KEY": secrets.token_urlsafe(48),
+        "KEY_PEPPERS": f"1:{secrets.token_hex(32)}",
+        "SANDBOX_SECRET_KEY": f"sk_test_{secrets.token_hex(16)}",
+        "SANDBOX_WEBHOOK_SECRET": f"whsec_{secrets.token_hex(16)}",
+    }
+    known: dict[str, str] = json.loads(kept.read_text())
+    if made.keys() - known.keys():
+        kept.write_text(json.dumps(made | known))
     portal, door = _bind("PORTAL", 8000), _bind("DOOR", 8001)
     defaults = {
         "PORTAL_BIND": portal,
@@ -109,7 +117,22 @@ def _environment() -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "config.settings.dev",
     }
     held: dict[str, str] = json.loads(kept.read_text())
-    return defaults | held
+    return defaults | _stripe(held, portal) | held
+
+
+def _stripe(held: dict[str, str], portal: str) -> dict[str, str]:
+    """Stripe's stand-in, where the caller's environment names no account at Stripe."""
+    if os.environ.get("STRIPE_SECRET_KEY"):
+        return {}
+    bind = os.environ.get("SANDBOX_BIND") or f"{LOOPBACK}:{_port(portal) + 5}"
+    return {
+        "STRIPE_SECRET_KEY": held["SANDBOX_SECRET_KEY"],
+        "STRIPE_WEBHOOK_SECRET": held["SANDBOX_WEBHOOK_SECRET"],
+        "STRIPE_API_BASE": f"http://{bind}",
+        "SANDBOX_BIND": bind,
+        "SANDBOX_FILE": str(VAR / "stripe-sandbox.sqlite3"),
+        "SANDBOX_WEBHOOK_URL": f"http://{portal}/stripe/webhook",
+    }
 
 
 def _beside_write(environment: dict[str, str]) -> None:
@@ -141,6 +164,8 @@ def _machine_verify(environment: dict[str, str]) -> None:
         "the door (set DOOR_PORT)": environment["DOOR_BIND"],
         "metrics (set METRICS_PORT)": f"{LOOPBACK}:{environment['METRICS_PORT']}",
     }
+    if "SANDBOX_BIND" in environment:
+        wanted["Stripe's stand-in (set SANDBOX_BIND)"] = environment["SANDBOX_BIND"]
     for purpose, bind in wanted.items():
         host, port = bind.rpartition(":")[0], _port(bind)
         with socket.socket() as probe:
@@ -169,7 +194,10 @@ def _processes_run(environment: dict[str, str]) -> int:
         start_new_session=True,
         preexec_fn=end_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it makes one system call
     )
-    for name, command in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
+    commands = dict(parse_procfile((ROOT / "Procfile").read_text()).processes)
+    if "SANDBOX_BIND" in environment:
+        commands["stripe"] = "python -m apps.billing.sandbox"
+    for name, command in commands.items():
         manager.add_process(name, f"exec {_with_variables(command)}", env=environment, cwd=str(ROOT))
     threading.Thread(target=_banner_when_ready, daemon=True).start()
     manager.loop()

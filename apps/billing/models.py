@@ -1,8 +1,10 @@
 """What a tenant may read of the ledger: views on the schema `billing`. Inside a scope they hold the tenant's rows."""
 
 from django.db import models
+from django.db.models.functions import Now
 
 CHECKS = "checks"  # the meter of billable checks
+PAYING = ("active", "trialing", "past_due")  # past due is being collected; the plan stays meanwhile
 
 
 class Usage(models.Model):
@@ -32,3 +34,18 @@ class Posted(models.Model):
     class Meta:
         managed = False
         db_table = "billing_posted"
+
+
+class Account(models.Model):
+    """A tenant as Stripe's customer, and its subscription as it was seen last. Of the house, not of the tenant."""
+
+    tenant_id = models.BigIntegerField(primary_key=True)
+    customer = models.CharField(max_length=64, unique=True)
+    subscription = models.CharField(max_length=64, blank=True)
+    status = models.CharField(max_length=32, blank=True, help_text="Stripe's word for the subscription's state.")
+    ends_at = models.DateTimeField(null=True, blank=True, help_text="When it ends, if it is not to renew.")
+    created_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField(null=True, blank=True, help_text="When Stripe was asked last.")
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} as {self.customer}"

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db.models import Q, Sum
 
 from apps.billing.ledger import GRACE
-from apps.billing.models import CHECKS, Posted, Usage
+from apps.billing.models import CHECKS, PAYING, Account, Posted, Usage
 from apps.billing.periods import period_of, periods_until
 from apps.billing.rating import Bill, BilledPeriod, Terms, bill, cheaper_with
 from apps.billing.terms import terms_from
@@ -29,6 +29,23 @@ class Advice:
 
     terms: Terms
     saves_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountInfo:
+    """The tenant at Stripe. `status` is Stripe's word, empty without a subscription."""
+
+    customer: str
+    status: str
+    ends_at: datetime | None
+    is_paying: bool
+
+
+def account_of(tenant_id: int) -> AccountInfo | None:
+    account = Account.objects.filter(tenant_id=tenant_id).first()
+    if account is None:
+        return None
+    return AccountInfo(account.customer, account.status, account.ends_at, account.status in PAYING)
 
 
 def bill_of(tenant_id: int, moment: datetime, *, now: datetime) -> StatedBill:

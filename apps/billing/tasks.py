@@ -4,11 +4,14 @@ from contextlib import closing
 from datetime import datetime
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
 from apps.analytics.ingest.database import connect
-from apps.billing import ledger
+from apps.billing import accounts, ledger, telling
+from apps.billing.gateways.stripe import StripeUnknown, gateway
 from apps.billing.metering import quota_counters_raise
+from apps.billing.models import Account
 from apps.billing.overage import overage_make
 from apps.billing.periods import period_of, periods_until
 from apps.billing.rating import BilledPeriod
@@ -33,6 +36,29 @@ def usage_correct() -> None:
 def quota_raise() -> None:
     with closing(connect()) as connection:
         quota_counters_raise(connection, now=timezone.now())
+
+
+@shared_task(name="billing.overage_tell")
+def overage_tell() -> None:
+    if not settings.STRIPE_SECRET_KEY:
+        return
+    customers = dict(Account.objects.values_list("tenant_id", "customer"))
+    with closing(connect()) as connection:
+        telling.overage_tell(connection, gateway(), customers=customers, now=timezone.now())
+
+
+@shared_task(name="billing.account_sync", autoretry_for=(StripeUnknown,), max_retries=5, retry_backoff=2)
+def account_sync(customer: str) -> None:
+    accounts.account_sync(gateway(), customer=customer, now=timezone.now())
+
+
+@shared_task(name="billing.accounts_sweep")
+def accounts_sweep() -> None:
+    """For news that never came."""
+    if not settings.STRIPE_SECRET_KEY:
+        return
+    for customer in accounts.accounts_unseen(now=timezone.now()):
+        accounts.account_sync(gateway(), customer=customer, now=timezone.now())
 
 
 def periods_of(tenant_id: int) -> list[BilledPeriod]:

@@ -114,6 +114,7 @@ INGEST_WORKERS = env.ingest_workers
 
 # Money
 STRIPE_SECRET_KEY = env.stripe_secret_key
+STRIPE_WEBHOOK_SECRET = env.stripe_webhook_secret
 STRIPE_API_BASE = env.stripe_api_base
 
 # Accounts
@@ -204,7 +205,8 @@ CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
         "base-uri": ["'none'"],
-        "form-action": ["'self'"],
+        # Chromium holds redirects after a form to it, too: these lead to the pages where plans are paid.
+        "form-action": ["'self'", *([STRIPE_API_BASE] if STRIPE_API_BASE else ["https://*.stripe.com"])],
         "frame-ancestors": ["'none'"],
         "object-src": ["'none'"],
     },

@@ -6,11 +6,14 @@ Every write carries an idempotency key or an identifier of ours, so that asking 
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
+
+from apps.billing.money import CURRENCY, MICRO
 
 if TYPE_CHECKING:
     import stripe
@@ -19,6 +22,7 @@ METER_EVENT = "checks_overage"  # what meter events are called
 OLDEST = timedelta(days=35)  # Stripe takes nothing older
 TIMEOUT_S = 20
 _DUPLICATE = "duplicate_meter_event"
+_OVER = ("canceled", "incomplete_expired", "incomplete")
 
 
 class StripeUnknown(Exception):
@@ -33,6 +37,26 @@ class StripeRefused(Exception):
 class Meter:
     id: str
     event_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """What a plan costs, as Stripe needs it: cents a month, and micro-cents a check beyond."""
+
+    code: str
+    name: str
+    price_cents: int
+    overage_micro_cents: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """A subscription as Stripe has it now. `status` is Stripe's word; `ends_at` is set when it will not renew."""
+
+    id: str
+    status: str
+    plan_code: str
+    ends_at: datetime | None
 
 
 class StripeGateway:
@@ -75,6 +99,78 @@ class StripeGateway:
                 {"idempotency_key": f"customer-{tenant_id}"},
             )
         return made.id
+
+    def prices_ensure(self, plan: Priced) -> list[str]:
+        """Ids of the plan's base price and, where it bills overage, of its metered price; made when they are not there.
+        A plan whose numbers change gets new prices. Raises StripeUnknown, StripeRefused.
+        """
+        base: dict[str, Any] = {"unit_amount": plan.price_cents, "recurring": {"interval": "month"}}
+        wanted = {f"{plan.code}-base-{plan.price_cents}": base}
+        if plan.overage_micro_cents is not None:
+            cents = Decimal(plan.overage_micro_cents) / MICRO
+            recurring = {"interval": "month", "usage_type": "metered", "meter": self.meter_ensure().id}
+            metered = {"unit_amount_decimal": f"{cents:f}", "recurring": recurring}
+            wanted[f"{plan.code}-overage-{plan.overage_micro_cents}"] = metered
+        with _told_apart():
+            found = self._client.v1.prices.list({"lookup_keys": list(wanted), "active": True})
+            held = {price.lookup_key: price.id for price in found.data}
+            return [held.get(key) or self._price_make(plan, key, facts) for key, facts in wanted.items()]
+
+    def _price_make(self, plan: Priced, key: str, facts: dict[str, Any]) -> str:
+        product = self._client.v1.products.create(
+            {"name": plan.name, "metadata": {"plan": plan.code}}, {"idempotency_key": f"product-{key}"}
+        )
+        facts = {
+            "product": product.id,
+            "currency": CURRENCY,
+            "lookup_key": key,
+            "metadata": {"plan": plan.code},
+        } | facts
+        made = self._client.v1.prices.create(cast("Any", facts), {"idempotency_key": f"price-{key}"})
+        return made.id
+
+    def checkout_url(self, *, customer: str, prices: list[str], success_url: str, cancel_url: str) -> str:
+        """A hosted page on which the first of `prices` is bought and the metered one agreed to. Raises StripeUnknown,
+        StripeRefused.
+        """
+        base, *metered = prices
+        wanted = {
+            "mode": "subscription",
+            "customer": customer,
+            "line_items": [{"price": base, "quantity": 1}, *({"price": price} for price in metered)],
+            "success_url": success_url,
+            "cancel_url": cancel_url,
+        }
+        with _told_apart():
+            made = self._client.v1.checkout.sessions.create(cast("Any", wanted))
+        assert made.url is not None
+        return made.url
+
+    def portal_url(self, *, customer: str, return_url: str) -> str:
+        """A hosted page for cards, invoices and the end of the subscription. Raises StripeUnknown, StripeRefused."""
+        with _told_apart():
+            made = self._client.v1.billing_portal.sessions.create({"customer": customer, "return_url": return_url})
+        return made.url
+
+    def subscription_of(self, customer: str) -> Subscribed | None:
+        """The one that is not over yet; of several the youngest. Raises StripeUnknown, StripeRefused."""
+        with _told_apart():
+            found = self._client.v1.subscriptions.list({"customer": customer, "status": "all", "limit": 100})
+            living = [one for one in found.auto_paging_iter() if one.status not in _OVER]
+        if not living:
+            return None
+        subscription = max(living, key=lambda one: one.created)
+        kept = [item.price.metadata.to_dict() for item in subscription["items"].data if item.price.metadata]
+        code = next((metadata["plan"] for metadata in kept if "plan" in metadata), None)
+        if code is None:
+            raise StripeRefused(f"the subscription {subscription.id} is for none of our plans")
+        ends_at = subscription.cancel_at or (
+            min(item.current_period_end for item in subscription["items"].data)
+            if subscription.cancel_at_period_end
+            else None
+        )
+        at = datetime.fromtimestamp(ends_at, UTC) if ends_at else None
+        return Subscribed(subscription.id, subscription.status, str(code), at)
 
     def usage_tell(self, *, customer: str, units: int, at: datetime, identifier: str) -> None:
         """Units beyond the included ones; negative ones take back. An identifier counts once for a day at least.

@@ -1,0 +1,75 @@
+"""Tenants as Stripe's customers. What Stripe says of a subscription decides the plan, however we hear of a change: news
+only say where to look, so any order and any repetition of them ends the same. Nothing here runs inside a transaction.
+"""
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from apps.billing.gateways.stripe import Priced, StripeGateway
+from apps.billing.models import PAYING, Account
+from apps.billing.rating import overage_micro_cents
+from apps.core.errors import Conflict
+from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_get, plan_of
+from apps.plans.services import plan_set
+from apps.tenants.selectors import tenant_get
+
+UNSEEN = timedelta(hours=1)  # then Stripe is asked even without news
+
+log = structlog.get_logger(__name__)
+
+
+def account_ensure(gateway: StripeGateway, *, tenant_id: int, email: str) -> Account:
+    """Raises NotFound, and what the gateway raises."""
+    held = Account.objects.filter(tenant_id=tenant_id).first()
+    if held is not None:
+        return held
+    customer = gateway.customer_create(tenant_id=tenant_id, name=tenant_get(tenant_id).name, email=email)
+    return Account.objects.get_or_create(tenant_id=tenant_id, defaults={"customer": customer})[0]
+
+
+def checkout_begin(
+    gateway: StripeGateway, *, tenant_id: int, code: str, email: str, success_url: str, cancel_url: str
+) -> str:
+    """Where the plan can be bought. Raises NotFound, Conflict, and what the gateway raises."""
+    plan = plan_get(code)
+    if not plan.price_cents or plan.price_is_from:
+        raise Conflict(f"The {plan.name} plan is not bought here.")
+    account = account_ensure(gateway, tenant_id=tenant_id, email=email)
+    if account.subscription and account.status in PAYING:
+        raise Conflict("There is a subscription already; end it in the customer portal first.")
+    prices = gateway.prices_ensure(_priced(plan))
+    return gateway.checkout_url(
+        customer=account.customer, prices=prices, success_url=success_url, cancel_url=cancel_url
+    )
+
+
+def account_sync(gateway: StripeGateway, *, customer: str, now: datetime) -> Account | None:
+    """Asks Stripe and does as it says; None for a customer who is not ours. Raises what the gateway raises."""
+    account = Account.objects.filter(customer=customer).first()
+    if account is None:
+        log.warning("stripe_customer_unknown", customer=customer)
+        return None
+    seen = gateway.subscription_of(customer)
+    was_paying = account.status in PAYING
+    account.subscription = seen.id if seen else ""
+    account.status = seen.status if seen else ""
+    account.ends_at = seen.ends_at if seen else None
+    account.seen_at = now
+    if seen is not None and seen.status in PAYING:
+        plan_set(tenant_id=account.tenant_id, code=seen.plan_code)
+    elif was_paying and plan_of(account.tenant_id).code != DEFAULT_PLAN:
+        plan_set(tenant_id=account.tenant_id, code=DEFAULT_PLAN)
+    account.save()
+    return account
+
+
+def accounts_unseen(*, now: datetime, at_most: int = 100) -> list[str]:
+    """Customers of whom nothing was heard for a while, longest first."""
+    stale = Account.objects.exclude(seen_at__gt=now - UNSEEN).order_by("seen_at")
+    return list(stale.values_list("customer", flat=True)[:at_most])
+
+
+def _priced(plan: PlanInfo) -> Priced:
+    micro_cents = None if plan.overage_cents is None else overage_micro_cents(plan.overage_cents)
+    return Priced(plan.code, plan.name, plan.price_cents, micro_cents)

@@ -1,0 +1,35 @@
+"""What Stripe sends. Only its signature and its customer are looked at; the rest is asked for."""
+
+import stripe
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from apps.core.enqueue import enqueue
+
+MAX_AGE_S = 300
+MAX_BYTES = 256 * 1024
+
+
+@csrf_exempt
+@require_POST
+def webhook(request: HttpRequest) -> HttpResponse:
+    """400 for what is not signed with our secret within five minutes. Nothing of it is kept, so that whoever sends
+    nonsense fills no table.
+    """
+    if not settings.STRIPE_WEBHOOK_SECRET:
+        return HttpResponse("no secret is set", status=503, content_type="text/plain")
+    if int(request.headers.get("Content-Length") or 0) > MAX_BYTES:
+        return HttpResponse("too large", status=413, content_type="text/plain")
+    try:
+        event = stripe.Webhook.construct_event(
+            request.body, request.headers.get("Stripe-Signature", ""), settings.STRIPE_WEBHOOK_SECRET, MAX_AGE_S
+        )
+    except (ValueError, stripe.SignatureVerificationError):
+        return HttpResponse("the signature does not hold", status=400, content_type="text/plain")
+    concerned = event.data.object
+    customer = concerned.id if concerned.object == "customer" else getattr(concerned, "customer", None)
+    if customer:
+        enqueue("billing.account_sync", customer=str(customer))
+    return HttpResponse("", content_type="text/plain")
