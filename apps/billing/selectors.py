@@ -16,10 +16,12 @@ from apps.plans.selectors import plans_all, terms_of
 
 @dataclass(frozen=True, slots=True)
 class StatedBill:
-    """`posted_until` is how far usage is known; `is_final` once nothing can be added any more."""
+    """`posted_until` is how far usage is known, None before the period's first hour; `is_final` once nothing can be
+    added any more.
+    """
 
     bill: Bill
-    posted_until: datetime
+    posted_until: datetime | None
     is_final: bool
 
 
@@ -61,9 +63,10 @@ def bills_of(tenant_id: int, *, now: datetime, at_most: int = 24) -> list[Stated
 
 
 def advice_for(stated: StatedBill) -> Advice | None:
-    """None while the plan is the cheapest one."""
-    others = [terms_from(plan) for plan in plans_all() if not plan.price_is_from]
-    found = cheaper_with(stated.bill, [terms for terms in others if terms != stated.bill.period.terms])
+    """A larger plan, where overage has made it the cheaper one; None until then."""
+    price = stated.bill.period.terms.price_cents
+    larger = [terms_from(plan) for plan in plans_all() if not plan.price_is_from and plan.price_cents > price]
+    found = cheaper_with(stated.bill, larger)
     return Advice(*found) if found else None
 
 
@@ -94,7 +97,11 @@ def _stated(periods: Sequence[BilledPeriod], now: datetime) -> list[StatedBill]:
         **{str(place): Sum("delta", filter=_in(period)) for place, period in enumerate(periods)}
     )
     return [
-        StatedBill(bill(period, int(used[str(place)] or 0)), until, _is_final(period, until, now))
+        StatedBill(
+            bill(period, int(used[str(place)] or 0)),
+            until if until > period.starts_at else None,
+            _is_final(period, until, now),
+        )
         for place, period in enumerate(periods)
     ]
 

@@ -19,7 +19,7 @@ SAYS = {
 
 def card_fields(number: str = FILLED_IN) -> str:
     """A number of the address's `?card=` or the card that pays; nothing here has to be typed."""
-    whole = _card_field("number", "Card number", _spaced(number), pattern="[0-9 -]{12,25}")
+    whole = _card_field("number", "Card number", _spaced(number), pattern="[0-9 \\-]{12,25}")
     expiry = _card_field("expiry", "Expires", "12 / 34", pattern="[0-9]{1,2} ?/ ?[0-9]{2,4}")
     cvc = _card_field("cvc", "CVC", "123", pattern="[0-9]{3,4}")
     return f'{whole}<div class="row"><div>{expiry}</div><div>{cvc}</div></div>'
