@@ -71,11 +71,3 @@ def faults_of(item):
     """Of an object, by its kind."""
     name = item["object"] if not item.get("deleted") else f"deleted_{item['object']}"
     return faults(item, {"$ref": f"#/components/schemas/{name}"}, name)
-
-
-def parameters(method, path):
-    """Names that a request may have: body or query."""
-    operation = spec()["paths"][path][method]
-    content = operation.get("requestBody", {}).get("content", {}).get("application/x-www-form-urlencoded", {})
-    query = {one["name"] for one in operation.get("parameters", []) if one["in"] == "query"}
-    return query | set(content.get("schema", {}).get("properties", {}))

@@ -1,0 +1,45 @@
+"""Every request of our gateway is one that Stripe would take; stripe-mock, which is Stripe's, says so."""
+
+from datetime import UTC, datetime
+
+import pytest
+import stripe
+
+from apps.billing.gateways.stripe import Meter, Priced, StripeGateway, StripeRefused
+from tests.billing.sandbox.rig import KEY
+from tests.billing.sandbox.spec import SpecMissing
+from tests.billing.stripe_mock import StripeMock
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+PRO = Priced(code="professional", name="Professional", price_cents=19_900, overage_micro_cents=3_000)
+
+
+@pytest.fixture(scope="module")
+def gateway():
+    try:
+        mock = StripeMock()
+    except SpecMissing as reason:
+        pytest.skip(str(reason))
+    yield StripeGateway(secret_key=KEY, api_base=mock.url)
+    mock.stop()
+
+
+@pytest.mark.slow
+def test_stripe_would_take_what_the_gateway_asks(gateway):
+    meter = gateway.meter_ensure()
+    assert gateway.customer_create(tenant_id=7, name="Ada", email="ada@example.com").startswith("cus_")
+    prices = gateway.prices_ensure(PRO)
+    page = {"success_url": "https://example.com/done", "cancel_url": "https://example.com/back"}
+    assert gateway.checkout_url(customer="cus_1", prices=prices, **page).startswith("https://")
+    assert gateway.portal_url(customer="cus_1", return_url="https://example.com").startswith("https://")
+    gateway.usage_tell(customer="cus_1", units=-5, at=AT, identifier="row-1")
+    told = gateway.usage_told(customer="cus_1", meter=Meter(meter.id, "x"), since=AT, until=AT.replace(hour=1))
+    assert isinstance(told, int)
+    with pytest.raises(StripeRefused, match="none of our plans"):  # what stripe-mock makes up never is
+        gateway.subscription_of("cus_1")
+
+
+@pytest.mark.slow
+def test_stripe_mock_says_no_to_what_stripe_does_not_know(gateway):
+    with pytest.raises(stripe.InvalidRequestError, match="colour"):
+        gateway._client.v1.customers.create({"colour": "red"})
