@@ -1,4 +1,4 @@
-"""The whole service for a browser: portal, door and worker as real processes, on the parts of the environment."""
+"""The whole service for a browser, all of its processes, on the parts of the environment; Stripe is its stand-in."""
 
 import http.client
 import os
@@ -28,13 +28,14 @@ CHROMIUM_FLAGS = [
     "--disable-dev-shm-usage",
 ]
 READY_S = 60
+WEBHOOK_SECRET = "whsec_" + "0" * 24
 
 
 class Service:
     """Use as a context; `environ` names database, counters, bus and secrets."""
 
     def __init__(self, environ: dict[str, str], folder: Path):
-        portal, door, metrics = (_free_port() for _ in range(3))
+        portal, door, metrics, stripe = (_free_port() for _ in range(4))
         self.portal_url = f"http://{HOST}:{portal}"
         self.check_url = f"http://{HOST}:{door}/v1/check"
         self._folder = folder
@@ -48,6 +49,13 @@ class Service:
             "DOOR_WORKERS": "2",
             "SPOOL_DIR": str(folder / "spool"),
             "EMAIL_FOLDER": str(folder / "mail"),
+            "STRIPE_SECRET_KEY": "sk_test_" + "0" * 24,
+            "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            "STRIPE_API_BASE": f"http://{HOST}:{stripe}",
+            "SANDBOX_BIND": f"{HOST}:{stripe}",
+            "SANDBOX_FILE": str(folder / "stripe.sqlite3"),
+            "SANDBOX_WEBHOOK_URL": f"{self.portal_url}/stripe/webhook",
+            "SANDBOX_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         }
         self._stack = ExitStack()
@@ -55,11 +63,16 @@ class Service:
     def __enter__(self):
         self.manage("migrate_schemas", "--verbosity", "0", role="owner")
         self.manage("cells_ensure", role="owner")
+        self.manage("analytics_ensure", role="owner")
         try:
             self._start("web", "gunicorn", "config.wsgi", "--bind", self._environ["PORTAL_BIND"], "--threads", "8")
             self._start("door", "gunicorn", "--config", "python:ratelimiter.door.gunicorn")
             queues = ("--queues", "default,publish", "--pool", "solo")
             self._start("worker", "celery", "--app", "config", "worker", *queues)
+            ingest = ("--queues", "ingest,rollups", "--concurrency", "2", "--hostname", "ingest@%h")
+            self._start("ingest", "celery", "--app", "config", "worker", *ingest)
+            self._start("ship", sys.executable, "-m", "ratelimiter.events.ship")
+            self._start("stripe", sys.executable, "-m", "apps.billing.sandbox")
             self._start("beat", "celery", "--app", "config", "beat", "--schedule", str(self._folder / "beat"))
             _wait_until(lambda: _status(f"{self.portal_url}/pricing") == 200, "the portal", self._folder)
             _wait_until(self._door_knows_its_keys, "the door", self._folder)
