@@ -21,12 +21,14 @@ from apps.billing.sandbox import (
     portal,
     portalpages,
     preview,
+    schedules,
     subscriptions,
     taxids,
     testclocks,
 )
 
 MODULES = (
+    schedules,
     invoicepages,
     portalpages,
     portal,

@@ -62,6 +62,11 @@ def ended(tx: Session, subscription: Obj, *, reason: str) -> None:
     }
     for what in ("cycle", "cancel", "trial_warning", "expire"):
         timer_at(tx, subscription, what, None)
+    schedule = tx.maybe(subscription["schedule"], "subscription_schedule")
+    if schedule:
+        schedule |= {"status": "canceled", "canceled_at": now, "current_phase": None}
+        tx.save(schedule)
+        emit(tx, "subscription_schedule.canceled", schedule)
     tx.save(subscription)
     emit(tx, "customer.subscription.deleted", subscription)
 
@@ -69,6 +74,11 @@ def ended(tx: Session, subscription: Obj, *, reason: str) -> None:
 def cancel_at_set(tx: Session, subscription: Obj, params: Params, period_end: int) -> None:
     """`cancel_at_period_end` and `cancel_at`. The caller saves."""
     now = now_of(tx, subscription)
+    if subscription["schedule"] and (params.has("cancel_at_period_end") or params.has("cancel_at")):
+        raise invalid(
+            f"The subscription is managed by the subscription schedule `{subscription['schedule']}`, and updating any "
+            "cancelation behavior directly is not allowed. Please update the schedule instead."
+        )
     if params.has("cancel_at_period_end"):
         wanted = params.boolean("cancel_at_period_end")
         if wanted != subscription["cancel_at_period_end"]:

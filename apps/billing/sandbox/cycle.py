@@ -12,6 +12,7 @@ from apps.billing.sandbox.events import emit, updating
 from apps.billing.sandbox.invoicing import draft_done, invoice_add, pending_take
 from apps.billing.sandbox.lines import line_licensed, metered
 from apps.billing.sandbox.periods import period_at
+from apps.billing.sandbox.phases import cancels_at, phase_begin
 from apps.billing.sandbox.store import Obj, Session
 from apps.billing.sandbox.subscriptions import items_of, period_of, period_set, timers_set
 
@@ -23,7 +24,7 @@ def cycle(tx: Session, subscription: Obj) -> None:
     start, end = period_of(tx, subscription)
     customer = tx.get(subscription["customer"], "customer")
     was_trial = subscription["status"] == "trialing"
-    if subscription["cancel_at_period_end"] or (subscription["cancel_at"] or end + 1) <= end:
+    if _ends_now(tx, subscription, end):
         if not was_trial:
             invoice = _invoice(tx, subscription, customer, start, end)
             usage_lines(tx, invoice, subscription, end)
@@ -35,17 +36,23 @@ def cycle(tx: Session, subscription: Obj) -> None:
     renew(tx, subscription, customer, was_trial=was_trial)
 
 
+def _ends_now(tx: Session, subscription: Obj, end: int) -> bool:
+    said = subscription["cancel_at_period_end"] or (subscription["cancel_at"] or end + 1) <= end
+    return bool(said) or cancels_at(tx, subscription, end)
+
+
 def renew(tx: Session, subscription: Obj, customer: Obj, *, was_trial: bool) -> Obj:
     """Fees of the period to come, usage of the one that is over, and what is pending; returns the draft."""
     start, end = period_of(tx, subscription)
+    invoice = _invoice(tx, subscription, customer, start, end)
+    if not was_trial:
+        usage_lines(tx, invoice, subscription, end)
+    phase_begin(tx, subscription, end)
     recurring = tx.get(items_of(tx, subscription)[0]["price"], "price")["recurring"]
     _, next_end = period_at(
         anchor=subscription["billing_cycle_anchor"], interval=recurring["interval"],
         count=recurring["interval_count"], at=end,
     )  # fmt: skip
-    invoice = _invoice(tx, subscription, customer, start, end)
-    if not was_trial:
-        usage_lines(tx, invoice, subscription, end)
     with updating(tx, subscription, "customer.subscription.updated"):
         for item in items_of(tx, subscription):
             period_set(tx, item, end, next_end)

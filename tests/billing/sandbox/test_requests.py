@@ -9,6 +9,7 @@ import stripe
 from tests.billing.sandbox.rig import DAY, HOUR, KEY, START, Sandbox, Shop
 from tests.billing.sandbox.spec import SpecMissing
 from tests.billing.sandbox.test_pages import portal, session
+from tests.billing.sandbox.test_schedules import downgrade
 from tests.billing.stripe_mock import StripeMock
 
 
@@ -70,6 +71,7 @@ def everything(shop):
     v1.subscriptions.list({"customer": customer.id, "status": "all", "limit": 100})
     v1.events.list({"types": ["invoice.paid"], "created": {"gte": START}, "delivery_success": True})
     v1.webhook_endpoints.create({"url": "https://example.com/x", "enabled_events": ["invoice.paid"]})
+    downgrade(shop, shop.subscribe(customer, shop.pro, shop.over_pro))
     shop.advance(START + DAY + HOUR)
     v1.subscriptions.cancel(subscription.id, {"invoice_now": True, "prorate": True})
 

@@ -9,6 +9,7 @@ from apps.billing.sandbox.routes import API
 from tests.billing.sandbox.rig import DAY, HOUR, KEY, START, Shop
 from tests.billing.sandbox.spec import SpecMissing, faults_of, spec
 from tests.billing.sandbox.test_pages import card, portal, session, visit
+from tests.billing.sandbox.test_schedules import downgrade
 from tests.billing.sandbox.test_wire import call
 
 FEBRUARY = START + 31 * DAY
@@ -49,6 +50,7 @@ def lived(sandbox):
     invoice = shop.invoices(shop.happy)[0]
     shop.v1.credit_notes.create({"invoice": invoice.id, "amount": 200, "credit_amount": 200})
     shop.v1.setup_intents.create({"customer": shop.happy.id, "payment_method": "pm_card_visa", "confirm": True})
+    downgrade(shop, shop.subscribe(shop.happy, shop.pro, shop.over_pro))
     shop.advance(FEBRUARY + 31 * DAY)
     return shop
 
@@ -71,7 +73,7 @@ LISTS = (
     "/v1/accounts", "/v1/billing/meters", "/v1/billing_portal/configurations", "/v1/charges", "/v1/checkout/sessions",
     "/v1/coupons", "/v1/credit_notes", "/v1/customers", "/v1/invoice_payments", "/v1/invoiceitems", "/v1/invoices",
     "/v1/payment_intents", "/v1/prices", "/v1/products", "/v1/refunds", "/v1/setup_intents",
-    "/v1/subscriptions?status=all", "/v1/test_helpers/test_clocks",
+    "/v1/subscriptions?status=all", "/v1/subscription_schedules", "/v1/test_helpers/test_clocks",
 )  # fmt: skip
 
 
