@@ -109,7 +109,8 @@ def portal(request: TenantRequest) -> HttpResponse:
     """To the page for cards, invoices and the end of the subscription."""
     account = account_of(request.tenant.id)
     if account is None:
-        raise Http404("there is nothing to manage yet")
+        messages.info(request, "Nothing has been bought yet, so there is nothing to manage.")
+        return redirect("billing:plans", request.tenant.slug)
     back = settings.PORTAL_URL + reverse("billing:bought", args=[request.tenant.slug])
     try:
         return redirect(gateway().portal_url(customer=account.customer, return_url=back))

@@ -16,6 +16,7 @@ EVERYBODY = {"owner", "admin", "developer", "billing", "viewer"}
 EDITORS = {"owner", "admin", "developer"}
 MANAGERS = {"owner", "admin"}
 PAYERS = {"owner", "admin", "billing"}
+BUYERS = {"owner", "billing"}
 PAGES = {
     "analytics:overview": ("get", EVERYBODY),
     "analytics:traffic": ("get", EVERYBODY),
@@ -51,6 +52,11 @@ PAGES = {
     "apikeys:made": ("get", EDITORS),
     "apikeys:rotate": ("get", EDITORS),
     "apikeys:revoke": ("get", EDITORS),
+    "billing:bill": ("get", PAYERS),
+    "billing:bill_csv": ("get", PAYERS),
+    "billing:plans": ("get", BUYERS),
+    "billing:bought": ("get", BUYERS),
+    "billing:portal": ("post", BUYERS),
     "tenants:team": ("get", EVERYBODY),
     "tenants:settings": ("get", MANAGERS),
 }
