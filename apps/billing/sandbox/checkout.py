@@ -123,14 +123,14 @@ def quote(tx: Session, session: Obj) -> Obj:
 def _blank(params: Params, mode: str, customer: Obj | None, now: int) -> Obj:
     collected = params.child("tax_id_collection")
     collected.ignore("required")
-    success = params.required("success_url")
+    params.required("success_url")
     return dict.fromkeys(UNUSED) | {
         "id": new_id("checkout.session", letters=58),
         "object": "checkout.session",
         "adaptive_pricing": {"enabled": False},
         "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
         "billing_address_collection": params.text("billing_address_collection"),
-        "cancel_url": params.text("cancel_url"),
+        "cancel_url": params.url("cancel_url"),
         "client_reference_id": params.text("client_reference_id"),
         "created": now,
         "custom_fields": [],
@@ -148,7 +148,7 @@ def _blank(params: Params, mode: str, customer: Obj | None, now: int) -> Obj:
         "phone_number_collection": {"enabled": False},
         "shipping_options": [],
         "status": "open",
-        "success_url": success,
+        "success_url": params.url("success_url"),
         "tax_id_collection": {"enabled": collected.boolean("enabled"), "required": "never"},
         "ui_mode": "hosted_page",
         "_wanted": {},

@@ -50,6 +50,14 @@ class Params:
             raise invalid(f"Missing required param: {param}.", param=param, code="parameter_missing")
         return value
 
+    def url(self, name: str) -> str | None:
+        value = self.text(name)
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise invalid(
+                "Not a valid URL: it starts with http:// or https://.", param=self.name(name), code="url_invalid"
+            )
+        return value
+
     def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
         value = self.text(name) or default
         if value not in allowed:

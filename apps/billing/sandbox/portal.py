@@ -29,7 +29,7 @@ def portal_session_create(request: Request) -> Obj:
         "livemode": False,
         "locale": None,
         "on_behalf_of": None,
-        "return_url": params.text("return_url"),
+        "return_url": params.url("return_url"),
         "url": f"{tx.url}/portal/{ident}",
     }
     tx.add(session)
@@ -62,7 +62,7 @@ def _flow(tx: Session, params: Params) -> Obj:
     kind = data.choice("type", FLOWS, data.required("type"))
     after = data.child("after_completion")
     after_kind = after.choice("type", ("redirect", "hosted_confirmation", "portal_homepage"), "portal_homepage")
-    target = after.child("redirect").required("return_url") if after_kind == "redirect" else None
+    target = after.child("redirect").url("return_url") if after_kind == "redirect" else None
     subscription = None
     if kind.startswith("subscription_"):
         ident = data.child(kind).required("subscription")

@@ -38,6 +38,11 @@ class Server(ThreadingHTTPServer):
         store.url = settings.url or f"http://{settings.host}:{self.server_address[1]}"
         self.answering = Answering(store)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no fault of ours."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
 
 class Handler(BaseHTTPRequestHandler):
     server: Server

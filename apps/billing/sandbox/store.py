@@ -98,9 +98,10 @@ class Store:
                 self._changed.wait(timeout_s)
 
     def close(self) -> None:
-        with self._turn:
-            self._connection.close()
-            self._file.close()
+        """The turn is kept: threads that still want to write wait until the process is gone."""
+        self._turn.acquire()
+        self._connection.close()
+        self._file.close()
 
 
 class Session:
