@@ -33,6 +33,7 @@ def main() -> None:
     sys.stdout.flush()
     server.serve_forever(poll_interval=0.2)
     store.close()
+    os._exit(0)  # senders may be waiting for the store, and nothing is left to do
 
 
 if __name__ == "__main__":
