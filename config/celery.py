@@ -20,6 +20,7 @@ app.conf.update(
         "analytics.drain": {"queue": "ingest"},
         "analytics.settle": {"queue": "rollups"},
         "analytics.purge": {"queue": "rollups"},
+        "analytics.identifiers_forget": {"queue": "rollups"},
         "analytics.tables_ensure": {"queue": "cells"},  # its worker has the owner's database role
         "tenants.cells_ensure": {"queue": "cells"},
     },

@@ -40,5 +40,6 @@ class PrivacyForm(forms.Form):
     pseudonymise = forms.BooleanField(
         required=False,
         label="Pseudonymise identifiers",
-        help_text="Of addresses, users and attributes only a keyed digest is kept from now on; routes stay readable.",
+        help_text="Of addresses, users and attributes only a keyed digest is kept, and what was readable is"
+        " forgotten. Routes stay readable.",
     )

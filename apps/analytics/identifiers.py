@@ -5,7 +5,8 @@ reads as `#` and 16 hexadecimal digits.
 import re
 from collections.abc import Iterable
 
-from apps.analytics.models import Identifier
+from apps.analytics.ingest.identifiers import identifier_digest
+from apps.analytics.models import Identifier, Preference, Salt
 
 _PSEUDONYM = re.compile(r"#([0-9a-f]{16})")
 
@@ -19,7 +20,10 @@ def identifier_texts(digests: Iterable[int]) -> dict[int, str]:
 
 
 def identifier_digests(text: str, *, kinds: Iterable[str] | None = None) -> dict[str, list[int]]:
-    """Digests by kind of what somebody types: the text of an identifier, or a pseudonym, which may be of any kind."""
+    """Digests by kind of what somebody types: the text of an identifier, or a pseudonym, which may be of any kind.
+
+    Of pseudonymised people no text is kept, so theirs is digested anew; attributes are found by a pseudonym only.
+    """
     written = _PSEUDONYM.fullmatch(text.strip())
     if written:
         digest = int(written[1], 16)
@@ -31,7 +35,16 @@ def identifier_digests(text: str, *, kinds: Iterable[str] | None = None) -> dict
     found: dict[str, list[int]] = {}
     for kind, digest in rows.values_list("kind", "digest")[:100]:
         found.setdefault(kind, []).append(digest)
-    return found
+    people = [kind for kind in ("ip", "user") if kind not in found and (kinds is None or kind in kinds)]
+    return found | _digested(text.strip(), people) if people else found
+
+
+def _digested(text: str, kinds: Iterable[str]) -> dict[str, list[int]]:
+    held = Preference.objects.filter(pseudonymise=True).first()
+    if held is None:
+        return {}
+    salt = bytes(Salt.objects.get().salt)
+    return {kind: [identifier_digest(salt, held.tenant_id, kind, text)] for kind in kinds}
 
 
 def pseudonym(digest: int) -> str:

@@ -167,6 +167,17 @@ class Settled(models.Model):
         db_table = "analytics_settled"
 
 
+class Salt(models.Model):
+    """The key of all digests. One row, of the house."""
+
+    one = models.BooleanField(primary_key=True)
+    salt = models.BinaryField()
+
+    class Meta:
+        managed = False
+        db_table = "analytics_salt"
+
+
 class LateHour(models.Model):
     """An hour that got `checks` more after it had settled."""
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from apps.analytics import partitions
 from apps.analytics.models import Marker, Preference
+from apps.core.enqueue import enqueue
 from apps.core.errors import Conflict, Invalid
 
 MAX_MARKER_TEXT = 80
@@ -41,6 +42,10 @@ def marker_create(*, tenant_id: int, kind: str, text: str, at: datetime) -> Mark
 
 
 def pseudonymise_set(*, tenant_id: int, pseudonymise: bool) -> None:
-    """Of what ingest takes in from now on. Inside the tenant's scope."""
+    """Of what ingest takes in from now on; the text of what it took in before is forgotten soon. Inside the tenant's
+    scope.
+    """
     if not Preference.objects.filter(tenant_id=tenant_id).update(pseudonymise=pseudonymise):
         Preference.objects.create(tenant_id=tenant_id, pseudonymise=pseudonymise)
+    if pseudonymise:
+        enqueue("analytics.identifiers_forget")  # the hourly purge does it, too

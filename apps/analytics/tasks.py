@@ -14,7 +14,7 @@ from apps.analytics import services
 from apps.analytics.ingest.database import connect
 from apps.analytics.ingest.fold import hours_fold
 from apps.analytics.ingest.settle import settle as hours_settle
-from apps.analytics.ingest.worker import Worker, purge
+from apps.analytics.ingest.worker import Worker, identifiers_forget, purge
 
 DRAIN_S = 3.0  # the beat sends the next one as often
 
@@ -38,6 +38,12 @@ def settle() -> None:
 def purge_task() -> None:
     with closing(connect()) as connection:
         purge(connection)
+
+
+@shared_task(name="analytics.identifiers_forget")
+def identifiers_forget_task() -> None:
+    with closing(connect()) as connection:
+        identifiers_forget(connection)
 
 
 @shared_task(name="analytics.tables_ensure")

@@ -5,7 +5,10 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from apps.analytics.identifiers import identifier_digests
+from apps.analytics.ingest.worker import identifiers_forget
 from apps.analytics.partitions import partitions_ensure
+from apps.analytics.services import pseudonymise_set
 from apps.core.scope import tenant_scope
 from ratelimiter.engine.applied import DENIED, PASSED, SHADOW_DENIED, outcome_code
 from ratelimiter.events.schema import Group
@@ -309,3 +312,21 @@ def test_events_of_a_settled_hour_land_in_it_and_are_noted_as_late(bus, counting
     bus.put(event(at_ms=NOW_MS - 2 * 3_600_000), event(at_ms=NOW_MS + int(timedelta(seconds=1).total_seconds())))
     worker.all()
     assert rows(worker.connection, "SELECT tenant_id, checks FROM analytics.late_hour") == [(16, 1)]
+
+
+def test_what_was_readable_before_is_forgotten_and_can_still_be_searched(bus, counting, alice):
+    worker = counting()
+    bus.put(event(tenant=alice.tenant_id, user="u_old", ip="198.51.100.7", route="GET /kept"))
+    worker.all()
+    with tenant_scope(alice.tenant_id):
+        pseudonymise_set(tenant_id=alice.tenant_id, pseudonymise=True)
+    identifiers_forget(worker.connection)
+    bus.put(event(tenant=alice.tenant_id, user="u_old", ip="198.51.100.7", route="GET /kept"))
+    worker.all()
+    known = rows(worker.connection, "SELECT kind, value FROM analytics.identifier")
+    assert known == [("route", "GET /kept")]
+    [(user,)] = rows(worker.connection, 'SELECT DISTINCT "user" FROM analytics.event')
+    with tenant_scope(alice.tenant_id):
+        assert identifier_digests("u_old")["user"] == [user]
+        assert identifier_digests("GET /kept")["route"] != []
+        assert identifier_digests("u_other").get("user") != [user]

@@ -77,7 +77,7 @@ def partitions_restart(connection: Connection, partitions: Iterable[int]) -> lis
 def purge(connection: Connection) -> int:
     """What was only needed to tell repeats. Returns how many rows are gone."""
     now = timezone.now()
-    gone = 0
+    gone = identifiers_forget(connection)
     for statement, before in (
         ("DELETE FROM analytics.event_once WHERE claimed_at < %s", now - CLAIMS_KEPT),
         (
@@ -89,6 +89,14 @@ def purge(connection: Connection) -> int:
     ):
         gone += connection.execute(statement, [before]).rowcount
     return gone
+
+
+def identifiers_forget(connection: Connection) -> int:
+    """The text of what tenants have pseudonymised: what was known before must not name those who come again."""
+    return connection.execute(
+        "DELETE FROM analytics.identifier i USING analytics.preference p"
+        " WHERE p.tenant_id = i.tenant_id AND p.pseudonymise AND i.kind <> 'route'"
+    ).rowcount
 
 
 def _pause(seconds: float, until: Callable[[], bool]) -> None:
