@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import DateTimeField, F, Max, Q, QuerySet, Subquery, Sum
+from django.db.models import BooleanField, DateTimeField, F, Max, Q, QuerySet, Subquery, Sum
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
 from apps.analytics.identifiers import identifier_texts, pseudonym
@@ -39,12 +40,12 @@ class Row:
     label: str
     allowed: int
     denied: int
-    shadow_denied: int = 0
+    shadow_denied: int | None = None  # of rules only
     cost: int = 0
 
     @property
     def passed(self) -> int:
-        return self.allowed + self.shadow_denied
+        return self.allowed + (self.shadow_denied or 0)
 
     @property
     def checks(self) -> int:
@@ -206,8 +207,11 @@ def _offenders_raw(
         rows = rows.filter(results__overlap=codes)
         pairs = [(counted, Q(results__contains=[codes[0]])), (shadowed, Q(results__contains=[codes[1]]))]
     else:
-        rows = rows.filter(allowed=False)
-        pairs = [(counted, Q(allowed=False))]
+        shadow_denies = RawSQL(
+            "EXISTS (SELECT FROM unnest(results) AS code WHERE code & 3 = %s)", [SHADOW_DENIED], BooleanField()
+        )
+        rows = rows.annotate(shadow_denies=shadow_denies).filter(Q(allowed=False) | Q(shadow_denies=True))
+        pairs = [(counted, Q(allowed=False)), (shadowed, Q(shadow_denies=True))]
     for dimension in PEOPLE:
         sums = {f"n{place}": Coalesce(Sum("weight", filter=which), 0) for place, (_, which) in enumerate(pairs)}
         for row in rows.exclude(**{f"{dimension}__isnull": True}).values(dimension).annotate(**sums).order_by():

@@ -53,10 +53,8 @@ class LiveCounts:
             totals.denied += 1
         if decision.degraded:
             totals.degraded += 1
-        for result in decision.results:
-            if not result.allowed and result.mode == "shadow":
-                totals.shadow_denied += 1
-                break
+        if decision.allowed and any(not result.allowed for result in decision.results):
+            totals.shadow_denied += 1
         self._used[tenant].add(key_id)
 
     def flush(self, pipeline: Pipeline, *, now_s: int) -> bool:
