@@ -43,7 +43,8 @@ def usage(*, quota: PlanQuota, now: datetime) -> Usage:
         first=Min("at", filter=Q(at__gte=now - RECENT)),
     )
     looked = now - sums["first"] if sums["first"] else RECENT
-    return Usage(int(sums["used"] or 0), int(sums["recent"] or 0) / max(looked, HOUR).total_seconds())
+    recent = int(sums["recent"] or 0) if looked >= DAY else 0  # less than a day is no pace
+    return Usage(int(sums["used"] or 0), recent / max(looked, HOUR).total_seconds())
 
 
 def burn(*, quota: PlanQuota, counted: int, usage: Usage, now: datetime) -> Burn:

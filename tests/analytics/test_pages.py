@@ -55,7 +55,7 @@ def test_the_overview_shows_the_last_hour_as_it_is_now(alices, alice, rows):
 
 def test_the_quota_says_where_the_present_pace_ends(alices, alice, rows):
     now = timezone.now()
-    assert "At no pace yet." in read(alices, f"/t/{alice.slug}/")
+    assert "It takes a day of checks to tell the pace." in read(alices, f"/t/{alice.slug}/")
     rows.checks("hour", now - 2 * timedelta(days=1), billable=7_000_000)
     page = read(alices, f"/t/{alice.slug}/")
     assert "At the pace of the last 7 days the 10,000,000 checks are used up" in page

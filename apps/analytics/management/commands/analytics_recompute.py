@@ -26,6 +26,8 @@ class Command(BaseCommand):
         except NotFound as error:
             raise CommandError(str(error)) from error
         day, refused = options["since"], 0
+        if not day <= options["until"] <= timezone.now():
+            raise CommandError("--until must not lie before --since, nor in the future")
         with closing(connect()) as connection:
             while day <= options["until"]:
                 done = day_recompute(connection, tenant_id=tenant.id, day=day, now=timezone.now())
