@@ -53,9 +53,10 @@ class Sandbox:
 
     def stop(self):
         self.process.terminate()
-        code = self.process.wait(timeout=10)
-        self.process.stdout.close()
-        return code
+        try:
+            return self.process.wait(timeout=10)
+        finally:
+            self.kill()
 
 
 def client(url, **options):
