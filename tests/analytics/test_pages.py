@@ -378,3 +378,9 @@ def test_the_list_of_rules_shows_the_last_hour_of_each(alices, alice, rows):
 def test_nobody_sees_another_tenants_rules_hours(alices, alice, bobs_rows):
     bobs_rows.rule("minute", timezone.now() - 10 * MINUTE, 5, denied=10)
     assert "<rect" not in read(alices, f"/t/{alice.slug}/rules/sparks")
+
+
+def test_a_check_that_is_not_counted_yet_says_so(alices, alice):
+    answer = alices.get(f"/t/{alice.slug}/explorer/chk_1f")
+    assert answer.status_code == 404
+    assert "is counted within three seconds" in answer.content.decode()

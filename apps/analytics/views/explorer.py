@@ -14,6 +14,7 @@ from apps.analytics.asking import filter_asked
 from apps.analytics.events import Cursor, EventInfo, Filter, cursor_read, events, events_newer
 from apps.analytics.explaining import Explained, explained
 from apps.analytics.ranges import PRESETS, Range, range_preset
+from apps.analytics.tables import TABLE
 from apps.analytics.views.asked import Choice, asked
 from apps.apikeys.selectors import key_names
 from apps.core.errors import ApplicationError
@@ -92,7 +93,9 @@ def check(request: TenantRequest, check_id: str) -> HttpResponse:
     span = range_preset(preset="1y", now=now, retention_days=plan.retention_days, zone=_zone(request))
     page = events(span, Filter(check_id=check_id), limit=1)
     if not page.events:
-        raise Http404
+        kept_days = min(plan.retention_days, TABLE["event"].keep.days)
+        missing = {"section": "explorer", "check_id": check_id, "kept_days": kept_days}
+        return render(request, "analytics/explorer/missing.html", missing, status=404)
     one: Explained = explained(
         page.events[0], rules={rule.id: rule for rule in rules_of(tenant.id)}, keys=key_names(tenant.id)
     )
