@@ -73,11 +73,8 @@ class Applied:
         self._calendar = rule.calendar
         self._cell: Cell | None = None
         self._shadow = int(rule.mode is RuleMode.SHADOW)
-        algorithm = ALGORITHMS[rule.algorithm]
-        self.code = CALENDAR_WINDOW.code if rule.calendar is not None else algorithm.code
-        p1, p2 = algorithm.params(rule)
-        if rule.algorithm is Algorithm.TOKEN_BUCKET:
-            p2 = burst or limit
+        self.code = (CALENDAR_WINDOW if rule.calendar is not None else ALGORITHMS[rule.algorithm]).code
+        p1, p2 = rule.window_ms, (burst or limit) if rule.algorithm is Algorithm.TOKEN_BUCKET else 0
         depends = rule.calendar is not None or rule.algorithm is Algorithm.CONCURRENCY
         self.numbers: tuple[Any, ...] = () if depends else (self.code, self._shadow, limit, p1, p2)
 

@@ -5,7 +5,6 @@ Decision and charge are apart, because a check charges all its rules or none.
 
 from typing import Any, NamedTuple, Protocol
 
-from ratelimiter.engine.rules import Rule
 from ratelimiter.engine.verdict import Verdict
 
 NEVER = -1  # in `retry_ms`: waiting does not help
@@ -29,15 +28,11 @@ class Charged(NamedTuple):
 
 
 class AlgorithmDefinition(Protocol):
-    """`state` is None before the first charge and after expiry; states are opaque tuples of integers.
-
-    `params` gives the two numbers that the script needs besides limit and cost. Those of a calendar window depend on
-    the time and a concurrency slot's on the check, so both come from elsewhere.
+    """`state` is None before the first charge and after expiry; states are opaque tuples of integers. `p1` and `p2` are
+    what engine.applied gives the script besides limit and cost.
     """
 
     code: int
-
-    def params(self, rule: Rule) -> tuple[int, int]: ...
 
     def decide(self, state: Any, *, now_ms: int, cost: int, limit: int, p1: int, p2: Any) -> Answer: ...
 

@@ -5,7 +5,6 @@ next; which of the two it is, the store's clock says.
 """
 
 from ratelimiter.engine.algorithms.base import NEVER, Answer, Charged
-from ratelimiter.engine.rules import Rule
 from ratelimiter.engine.verdict import Verdict
 
 MAX_CELL = 2**32
@@ -22,9 +21,6 @@ def _settle(state: State | None, now_ms: int, p1: int, p2: int) -> tuple[int, in
 
 class CalendarWindow:
     code = 4
-
-    def params(self, rule: Rule) -> tuple[int, int]:
-        raise NotImplementedError("they depend on the time; see prepare.Applied")
 
     def decide(self, state: State | None, *, now_ms: int, cost: int, limit: int, p1: int, p2: int) -> Answer:
         end_ms, current = _settle(state, now_ms, p1, p2)

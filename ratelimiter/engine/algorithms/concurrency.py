@@ -7,7 +7,6 @@ all slots of a counter live equally long.
 from typing import NamedTuple
 
 from ratelimiter.engine.algorithms.base import NEVER, Answer, Charged
-from ratelimiter.engine.rules import Rule
 from ratelimiter.engine.verdict import Verdict
 
 MAX_SLOTS = 2_048  # only `report` can reach it; from then on the youngest entry takes the others' slots too
@@ -37,9 +36,6 @@ def _reset_ms(state: State, now_ms: int) -> int:
 
 class Concurrency:
     code = 6
-
-    def params(self, rule: Rule) -> tuple[int, int]:
-        return rule.window_ms, 0
 
     def decide(self, state: State | None, *, now_ms: int, cost: int, limit: int, p1: int, p2: str) -> Answer:
         live = _live(state, now_ms)

@@ -4,7 +4,6 @@ Up to 2 × limit may pass around a boundary; the rule's page says so.
 """
 
 from ratelimiter.engine.algorithms.base import NEVER, Answer, Charged
-from ratelimiter.engine.rules import Rule
 from ratelimiter.engine.verdict import Verdict
 
 MAX_CELL = 2**32
@@ -22,9 +21,6 @@ def _settle(state: State | None, now_ms: int, window_ms: int) -> tuple[int, int,
 
 class FixedWindow:
     code = 2
-
-    def params(self, rule: Rule) -> tuple[int, int]:
-        return rule.window_ms, 0
 
     def decide(self, state: State | None, *, now_ms: int, cost: int, limit: int, p1: int, p2: int) -> Answer:
         _, current, elapsed = _settle(state, now_ms, p1)

@@ -9,7 +9,6 @@ from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
 from ratelimiter.engine.algorithms.base import NEVER, Answer, Charged
-from ratelimiter.engine.rules import Rule
 from ratelimiter.engine.verdict import Verdict
 
 MAX_ENTRIES = 2_048
@@ -49,9 +48,6 @@ def _thin(state: State) -> State:
 
 class SlidingLog:
     code = 5
-
-    def params(self, rule: Rule) -> tuple[int, int]:
-        return rule.window_ms, 0
 
     def decide(self, state: State | None, *, now_ms: int, cost: int, limit: int, p1: int, p2: int) -> Answer:
         live = _live(state, now_ms, p1)

@@ -8,7 +8,6 @@ one popularised by Cloudflare's two-counter limiter; rounding up makes it admit 
 """
 
 from ratelimiter.engine.algorithms.base import NEVER, Answer, Charged
-from ratelimiter.engine.rules import Rule
 from ratelimiter.engine.verdict import Verdict
 
 SCALE = 65_536
@@ -47,9 +46,6 @@ def _elapsed_when_fits(units: int, room: int, window_ms: int) -> int:
 
 class SlidingWindow:
     code = 1
-
-    def params(self, rule: Rule) -> tuple[int, int]:
-        return rule.window_ms, 0
 
     def decide(self, state: State | None, *, now_ms: int, cost: int, limit: int, p1: int, p2: int) -> Answer:
         window_ms = p1

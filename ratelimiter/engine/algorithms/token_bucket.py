@@ -5,7 +5,6 @@ checked when a rule is saved.
 """
 
 from ratelimiter.engine.algorithms.base import NEVER, Answer, Charged
-from ratelimiter.engine.rules import Rule
 from ratelimiter.engine.verdict import Verdict
 
 DAY_MS = 86_400_000
@@ -42,9 +41,6 @@ def _reset_ms(tick: int, level: int, now_ms: int, limit: int, p1: int, p2: int) 
 
 class TokenBucket:
     code = 3
-
-    def params(self, rule: Rule) -> tuple[int, int]:
-        return rule.window_ms, rule.burst or rule.limit
 
     def decide(self, state: State | None, *, now_ms: int, cost: int, limit: int, p1: int, p2: int) -> Answer:
         ticks = p1 // tick_ms(p1)
