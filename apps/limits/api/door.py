@@ -1,6 +1,7 @@
 """What the check API's views have in common: they answer as the door does, byte for byte, whatever DRF would say."""
 
 import re
+from abc import ABC, abstractmethod
 from secrets import token_hex
 from typing import Any
 
@@ -20,14 +21,15 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 log = structlog.get_logger(__name__)
 
 
-class DoorView(APIView):
-    """`judge` makes the answer or raises EngineError; `post` is there for its description."""
+class DoorView(ABC, APIView):
+    """`post` of the views is there for its description."""
 
     http_method_names = ["post"]
     content_negotiation_class = AnyAccept
 
+    @abstractmethod
     def judge(self, asked: Asked, **path: str) -> Answer:
-        raise NotImplementedError
+        """Raises EngineError."""
 
     def answer(self, request: Request, **path: str) -> HttpResponse:
         raw: HttpRequest = request._request  # noqa: SLF001 - the body as it came, before any parser
