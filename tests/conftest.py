@@ -125,3 +125,38 @@ def bob(db):
     from tests.factories import MemberFactory
 
     return MemberFactory(email="bob@example.com", tenant_name="Bob", plan="professional")
+
+
+@pytest.fixture
+def anonymous():
+    from tests.people import Browser
+
+    return Browser()
+
+
+@pytest.fixture
+def alices(alice):
+    """Alice's browser."""
+    from tests.people import Browser
+
+    return Browser().into(alice.email)
+
+
+@pytest.fixture
+def bobs(bob):
+    from tests.people import Browser
+
+    return Browser().into(bob.email)
+
+
+@pytest.fixture
+def as_role(alice):
+    """The browser of a colleague of Alice's with that role."""
+    from tests.factories import colleague_make
+    from tests.people import Browser
+
+    def login(role):
+        colleague_make(alice.tenant_id, role, email=f"{role}@alice.example")
+        return Browser().into(f"{role}@alice.example")
+
+    return login

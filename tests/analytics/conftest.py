@@ -7,8 +7,6 @@ import redis
 from tests.analytics.rig import Bus, Counting
 from tests.analytics.rows import Rows
 from tests.events.rig import Kafka, Streams
-from tests.factories import colleague_make
-from tests.portal.conftest import Browser
 
 
 @pytest.fixture
@@ -60,25 +58,3 @@ def rows(ingest, alice):
 @pytest.fixture
 def bobs_rows(ingest, bob):
     return Rows(ingest, bob.tenant_id)
-
-
-@pytest.fixture
-def alices(alice):
-    """Alice's browser."""
-    return Browser().into(alice.email)
-
-
-@pytest.fixture
-def bobs(bob):
-    return Browser().into(bob.email)
-
-
-@pytest.fixture
-def as_role(alice):
-    """The browser of a colleague of Alice's with that role."""
-
-    def login(role):
-        colleague_make(alice.tenant_id, role, email=f"{role}@alice.example")
-        return Browser().into(f"{role}@alice.example")
-
-    return login

@@ -12,7 +12,7 @@ from apps.plans.models import TenantPlan, Term
 from apps.plans.services import plan_set
 from tests.billing.rows import H0, HOUR, NOW, count, settle
 from tests.database import as_owner
-from tests.portal.conftest import Browser
+from tests.people import Browser
 
 SINCE = H0 - 40 * 24 * HOUR
 

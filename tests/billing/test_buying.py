@@ -19,7 +19,7 @@ from apps.plans.selectors import plan_get, plan_of
 from apps.plans.services import plan_set
 from tests.billing.sandbox.rig import KEY, SECRET, Sandbox
 from tests.factories import colleague_make
-from tests.portal.conftest import Browser
+from tests.people import Browser
 
 PAYS, FAILS = "4242424242424242", "4000000000000341"
 

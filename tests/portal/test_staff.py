@@ -11,7 +11,7 @@ from apps.limits.shares import ShardingInfo
 from apps.tenants.models import Membership, Tenant
 from apps.tenants.services import user_create
 from tests.factories import PASSWORD, key_make, override_make, rule_make
-from tests.portal.conftest import Browser
+from tests.people import Browser
 
 RULE = {
     "name": "by-staff", "namespace": "default", "type": "ip", "match": "{}", "key": "", "algorithm": "sliding_window",
