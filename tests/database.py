@@ -78,7 +78,7 @@ def _counted_empty(owner):
         owner.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(full)))
         for watermark in ("analytics.settled", "analytics.folded", "billing.posted"):
             owner.execute(f"UPDATE {watermark} SET until = 'epoch'")
-        owner.execute("UPDATE billing.posted SET late_until = 'epoch'")
+        owner.execute("UPDATE billing.posted SET late_until = 'epoch', overage_number = 0")
 
 
 def _become(variable, name, *, is_owner):

@@ -7,51 +7,54 @@ telling it twice counts once.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from apps.analytics.ingest.database import Connection
-from apps.billing.ledger import CORRECTED, OVERLAP
+from apps.billing.ledger import CORRECTED
 from apps.billing.models import CHECKS
 from apps.billing.rating import BilledPeriod, bill
 
 PeriodsOf = Callable[[int], Sequence[BilledPeriod]]  # of a tenant, in order, the current one last
-HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class OverageRow:
+    """`tried_at` is when it was sent last, whatever came of it; None before the first time."""
+
     tenant_id: int
     period_at: datetime
     seq: int
     units: int
     at: datetime
     identifier: str
+    tried_at: datetime | None = None
 
 
 def overage_make(connection: Connection, *, now: datetime, periods_of: PeriodsOf) -> list[OverageRow]:
     """For every tenant whose ledger has grown since the last time. One transaction."""
     with connection.transaction():
-        row = connection.execute("SELECT overage_until FROM billing.posted FOR UPDATE").fetchone()
+        row = connection.execute("SELECT overage_number FROM billing.posted FOR UPDATE").fetchone()
         assert row is not None
         tenants = connection.execute(
-            "SELECT DISTINCT tenant_id FROM billing.usage WHERE posted_at > %s ORDER BY 1", [row[0]]
+            "SELECT tenant_id, max(number) FROM billing.usage WHERE number > %s GROUP BY 1 ORDER BY 1", [row[0]]
         ).fetchall()
         made = [
             found
-            for (tenant_id,) in tenants
+            for tenant_id, _ in tenants
             for period in periods_of(tenant_id)
             if period.ends_at > now - CORRECTED and (found := _difference(connection, tenant_id, period))
         ]
-        connection.execute("UPDATE billing.posted SET overage_until = %s", [now - OVERLAP])
+        looked_at = max((number for _, number in tenants), default=row[0])
+        connection.execute("UPDATE billing.posted SET overage_number = %s", [looked_at])
     return made
 
 
-def untold(connection: Connection, *, at_most: int = 1_000) -> list[OverageRow]:
-    """Rows that nobody is known to have been told, oldest first."""
+def untold(connection: Connection, tenants: Sequence[int], *, at_most: int) -> list[OverageRow]:
+    """Rows of these tenants that nobody is known to have been told, oldest first."""
     rows = connection.execute(
-        "SELECT tenant_id, period_at, seq, units, at, identifier FROM billing.overage"
-        " WHERE told_at IS NULL AND refused IS NULL ORDER BY made_at, tenant_id, seq LIMIT %s",
-        [at_most],
+        "SELECT tenant_id, period_at, seq, units, at, identifier, tried_at FROM billing.overage"
+        " WHERE told_at IS NULL AND refused IS NULL AND tenant_id = ANY(%s) ORDER BY made_at, tenant_id, seq LIMIT %s",
+        [list(tenants), at_most],
     )
     return [OverageRow(*row) for row in rows.fetchall()]
 

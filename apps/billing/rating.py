@@ -5,7 +5,7 @@ for the hours that it had, and as large a share of the included checks comes wit
 beyond those included costs the same.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -100,22 +100,6 @@ def bill(period: BilledPeriod, used: int) -> Bill:
         amount = cents_from_micro(beyond * terms.overage_micro_cents)
         lines.append(Line(LineKind.OVERAGE, beyond, terms.overage_micro_cents, amount))
     return Bill(period, used, tuple(lines))
-
-
-def overage_by_hour(period: BilledPeriod, usage: Mapping[datetime, int]) -> dict[datetime, int]:
-    """How many units beyond the included ones each billing hour adds, in order; hours that add none are left out.
-
-    An hour with a correction may take units back. The sum is the bill's overage.
-    """
-    added: dict[datetime, int] = {}
-    used = told = 0
-    for hour in sorted(usage):
-        used += usage[hour]
-        beyond = max(0, used - period.included)
-        if beyond != told:
-            added[hour] = beyond - told
-            told = beyond
-    return added
 
 
 def cheaper_with(bill_now: Bill, others: Iterable[Terms]) -> tuple[Terms, int] | None:

@@ -1,15 +1,13 @@
 """The same usage as every part has it, side by side: the doors, the rollups, the ledger, the bill."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from apps.analytics.ingest.database import Connection
 from apps.analytics.ingest.reckoning import lag_s
 from apps.billing.models import CHECKS
-from apps.billing.rating import BilledPeriod, bill, overage_by_hour
-
-HOUR = timedelta(hours=1)
+from apps.billing.rating import BilledPeriod, bill
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +41,13 @@ SELECT
     (SELECT coalesce(sum(delta), 0) FROM billing.usage
      WHERE tenant_id = %(tenant)s AND meter = %(meter)s
      AND usage_hour >= %(since)s AND usage_hour < %(until)s)::bigint,
+    (SELECT coalesce(sum(delta), 0) FROM billing.usage
+     WHERE tenant_id = %(tenant)s AND meter = %(meter)s
+     AND billing_hour >= %(since)s AND billing_hour < %(until)s)::bigint,
+    (SELECT coalesce(sum(units), 0) FROM billing.overage
+     WHERE tenant_id = %(tenant)s AND period_at = %(since)s)::bigint,
+    (SELECT coalesce(sum(units), 0) FROM billing.overage
+     WHERE tenant_id = %(tenant)s AND period_at = %(since)s AND told_at IS NOT NULL)::bigint,
     (SELECT coalesce(sum(missing), 0) FROM analytics.ingest_gap WHERE found_at >= %(since)s)::bigint
 """
 
@@ -61,6 +66,7 @@ def differences(
 def usage_report(connection: Connection, *, tenant_id: int, period: BilledPeriod, doors: int | None) -> dict[str, Any]:
     """`doors` is what their counter holds, None for a period whose counter is gone. Counts are billable checks, money
     is in cents. `rollups` may be ahead of `ledger` by the hours that have not settled: `unsettled` says by how much.
+    `to_tell` is what rows of overage sum up to, `told` what Stripe has of them.
     """
     asked = {
         "tenant": tenant_id, "since": period.starts_at, "until": period.ends_at, "meter": CHECKS,
@@ -68,14 +74,8 @@ def usage_report(connection: Connection, *, tenant_id: int, period: BilledPeriod
     }  # fmt: skip
     row = connection.execute(_SUMS, asked).fetchone()
     assert row is not None
-    rollups, settled, by_usage_hour, missing = map(int, row)
-    by_hour = connection.execute(
-        "SELECT billing_hour, sum(delta)::bigint FROM billing.usage WHERE tenant_id = %(tenant)s"
-        " AND meter = %(meter)s AND billing_hour >= %(since)s AND billing_hour < %(until)s GROUP BY 1",
-        asked,
-    )
-    hours: dict[datetime, int] = dict(by_hour.fetchall())
-    billed = bill(period, sum(hours.values()))
+    rollups, settled, by_usage_hour, billed_units, made, told, missing = map(int, row)
+    billed = bill(period, billed_units)
     found = differences(connection, since=period.starts_at, until=period.ends_at, tenant_id=tenant_id)
     return {
         "period": {"starts_at": period.starts_at.isoformat(), "ends_at": period.ends_at.isoformat()},
@@ -87,7 +87,8 @@ def usage_report(connection: Connection, *, tenant_id: int, period: BilledPeriod
         "billed": billed.used,
         "included": period.included,
         "overage": billed.overage,
-        "overage_by_hour": sum(overage_by_hour(period, hours).values()),
+        "to_tell": made,
+        "told": told,
         "lines": [
             {"kind": line.kind, "quantity": line.quantity, "unit_micro_cents": line.unit_micro_cents,
              "amount_cents": line.amount_cents}

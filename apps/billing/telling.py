@@ -12,10 +12,10 @@ import structlog
 
 from apps.analytics.ingest.database import Connection
 from apps.billing.gateways.stripe import OLDEST, StripeGateway, StripeRefused, StripeUnknown
-from apps.billing.overage import OverageRow
+from apps.billing.overage import OverageRow, untold
+from apps.billing.rating import HOUR
 
 REMEMBERED = timedelta(hours=20)  # an identifier is, for a day at least
-HOUR = timedelta(hours=1)
 
 log = structlog.get_logger(__name__)
 
@@ -37,9 +37,9 @@ def overage_tell(
     if not _alone(connection):
         return done
     try:
-        for row, tried_at in _untold(connection, sorted(customers), at_most):
+        for row in untold(connection, sorted(customers), at_most=at_most):
             try:
-                _row_tell(connection, gateway, row, tried_at, customers[row.tenant_id], now)
+                _row_tell(connection, gateway, row, customers[row.tenant_id], now)
             except StripeRefused as error:
                 log.warning("overage_refused", tenant=row.tenant_id, units=row.units, reason=str(error))
                 _mark(connection, row, "refused = %s", str(error))
@@ -56,14 +56,11 @@ def overage_tell(
     return done
 
 
-def _row_tell(
-    connection: Connection, gateway: StripeGateway, row: OverageRow, tried_at: datetime | None, customer: str,
-    now: datetime,
-) -> None:  # fmt: skip
+def _row_tell(connection: Connection, gateway: StripeGateway, row: OverageRow, customer: str, now: datetime) -> None:
     """Returns once Stripe has it. Raises StripeRefused, StripeUnknown."""
     if row.at < now - OLDEST:
         raise StripeRefused("too old for a meter; it wants a line by hand")
-    is_doubtful = tried_at is not None and tried_at < now - REMEMBERED
+    is_doubtful = row.tried_at is not None and row.tried_at < now - REMEMBERED
     if is_doubtful and _was_counted(connection, gateway, row, customer):
         return
     _mark(connection, row, "tried_at = now()")
@@ -74,15 +71,6 @@ def _alone(connection: Connection) -> bool:
     row = connection.execute("SELECT pg_try_advisory_lock(hashtext('billing.telling'))").fetchone()
     assert row is not None
     return bool(row[0])
-
-
-def _untold(connection: Connection, tenants: list[int], at_most: int) -> list[tuple[OverageRow, datetime | None]]:
-    rows = connection.execute(
-        "SELECT tenant_id, period_at, seq, units, at, identifier, tried_at FROM billing.overage"
-        " WHERE told_at IS NULL AND refused IS NULL AND tenant_id = ANY(%s) ORDER BY made_at, tenant_id, seq LIMIT %s",
-        [tenants, at_most],
-    )
-    return [(OverageRow(*row[:6]), row[6]) for row in rows.fetchall()]
 
 
 def _was_counted(connection: Connection, gateway: StripeGateway, row: OverageRow, customer: str) -> bool:

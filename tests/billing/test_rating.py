@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.billing.money import cents_from_micro, dollars, share_cents
-from apps.billing.rating import BilledPeriod, LineKind, Terms, bill, cheaper_with, overage_by_hour, overage_micro_cents
+from apps.billing.rating import BilledPeriod, LineKind, Terms, bill, cheaper_with, overage_micro_cents
 
 START = datetime(2026, 1, 31, 7, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -80,24 +80,6 @@ def test_a_month_that_was_cut_short_owes_its_hours_and_includes_their_share():
     assert {line.kind: line.amount_cents for line in made.lines} == {
         LineKind.BASE: 4_900, LineKind.UNUSED: -3_675, LineKind.OVERAGE: 50,
     }  # fmt: skip
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 671), st.integers(-50_000, 400_000)), max_size=60),
-    st.sampled_from([STARTUP, PROFESSIONAL]),
-    hours,
-)
-def test_what_the_hours_add_is_what_the_bill_says(deltas, terms, lasted):
-    usage = {}
-    for hour, delta in deltas:
-        usage[START + hour * HOUR] = usage.get(START + hour * HOUR, 0) + delta
-    held = period(terms, lasted=lasted, full=744)
-    added = overage_by_hour(held, usage)
-    made = bill(held, sum(usage.values()))
-    assert sum(added.values()) == made.overage
-    assert 0 not in added.values()
-    running = [sum(list(added.values())[: place + 1]) for place in range(len(added))]
-    assert all(told >= 0 for told in running)
 
 
 def test_where_overage_makes_the_next_plan_cheaper():

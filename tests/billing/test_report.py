@@ -55,7 +55,7 @@ def test_the_report_says_what_each_has_and_what_it_costs(metering, paying, count
     [found] = report(paying, quota.period.starts_at)
     expected = {
         "plan": "startup", "doors": 1_250_005, "rollups": 1_250_007, "unsettled": 7, "ledger": 1_250_000,
-        "billed": 1_250_000, "included": 1_000_000, "overage": 250_000, "overage_by_hour": 250_000,
+        "billed": 1_250_000, "included": 1_000_000, "overage": 250_000, "to_tell": 250_000, "told": 0,
         "total_cents": 4_900 + 1_250, "differences": [], "missing_events": 0,
     }  # fmt: skip
     assert {name: found[name] for name in expected} == expected

@@ -1,6 +1,6 @@
 """The schema `billing`: the usage ledger, written by the metering role and read by a tenant through a view.
 
-Rows are only ever added. An hour's row with `seq` 0 is what it had when it settled; later ones are corrections, each with
+Rows are only ever added, under the lock of `posted`, so `number` grows in the order in which they were committed. An hour's row with `seq` 0 is what it had when it settled; later ones are corrections, each with
 the difference, billed in `billing_hour`.
 """
 
@@ -12,7 +12,7 @@ CREATE SCHEMA billing;
 CREATE TABLE billing.usage (
     tenant_id bigint NOT NULL, meter text NOT NULL, usage_hour timestamptz NOT NULL, seq integer NOT NULL,
     delta bigint NOT NULL CHECK (delta <> 0), billing_hour timestamptz NOT NULL,
-    posted_at timestamptz NOT NULL DEFAULT now(),
+    posted_at timestamptz NOT NULL DEFAULT now(), number bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
     PRIMARY KEY (tenant_id, meter, usage_hour, seq),
     CHECK (billing_hour >= usage_hour)
 );

@@ -11,8 +11,8 @@ CREATE TABLE billing.overage (
     PRIMARY KEY (tenant_id, period_at, seq)
 );
 CREATE INDEX overage_untold ON billing.overage (made_at) WHERE told_at IS NULL;
-ALTER TABLE billing.posted ADD COLUMN overage_until timestamptz NOT NULL DEFAULT 'epoch';
-CREATE INDEX usage_posted ON billing.usage (posted_at);
+-- Rows of usage up to this number have been looked at.
+ALTER TABLE billing.posted ADD COLUMN overage_number bigint NOT NULL DEFAULT 0;
 """
 
 
@@ -25,8 +25,7 @@ def overage_make(apps, schema_editor):
 
 def overage_drop(apps, schema_editor):
     schema_editor.execute(
-        "DROP TABLE billing.overage; ALTER TABLE billing.posted DROP COLUMN overage_until;"
-        " DROP INDEX billing.usage_posted"
+        "DROP TABLE billing.overage; ALTER TABLE billing.posted DROP COLUMN overage_number"
     )
 
 

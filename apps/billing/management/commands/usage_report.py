@@ -60,7 +60,18 @@ def _text(report: dict[str, Any]) -> str:
     lines = [f"{report['period']['starts_at']} to {report['period']['ends_at']}, {report['plan']}"]
     lines += [
         f"  {name:16}{report[name] if report[name] is not None else 'gone':>16}"
-        for name in ("doors", "rollups", "unsettled", "ledger", "billed", "included", "overage", "missing_events")
+        for name in (
+            "doors",
+            "rollups",
+            "unsettled",
+            "ledger",
+            "billed",
+            "included",
+            "overage",
+            "to_tell",
+            "told",
+            "missing_events",
+        )
     ]
     lines += [
         f"  {line['kind']:10}{line['quantity']:>16,} × {dollars(line['unit_micro_cents'])}"
