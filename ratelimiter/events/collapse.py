@@ -58,7 +58,7 @@ def collapse_when_full(folder: Path, max_bytes: int, *, known: Iterable[Path] = 
 def segment_collapse(path: Path) -> int:
     """Returns how many events are in sums now. Raises OSError."""
     sums: dict[int, _Sum] = {}
-    for _, payload in frames_read(path):
+    for payload in frames_read(path):
         for group in groups_decode(payload):
             _add(sums, group)
     groups = [group for partition, held in sums.items() for group in _groups(partition, held)]

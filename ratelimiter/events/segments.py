@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ratelimiter.events.frames import frames_in
+from ratelimiter.events.frames import READ_BYTES, frames_at
 from ratelimiter.events.schema import groups_decode
 from ratelimiter.events.spool import is_being_written, spool_segments
 
@@ -48,22 +48,13 @@ class Segment:
     def frames_next(self, max_bytes: int) -> list[tuple[Frame, bytes]]:
         """Whole frames that follow, up to about `max_bytes`, one at least."""
         was_closed = not is_being_written(self.descriptor)  # before reading: what comes later is read later
-        found = self._frames_at(self.read, max_bytes)
+        found = [(Frame(end), payload) for end, payload in frames_at(self.descriptor, self.read, max_bytes)]
         if found:
             self.read = found[-1][0].end
             self.frames.extend(frame for frame, _ in found)
         elif was_closed:
             self.is_over = True
         return found
-
-    def _frames_at(self, offset: int, max_bytes: int) -> list[tuple[Frame, bytes]]:
-        size = max_bytes
-        while True:
-            data = os.pread(self.descriptor, size, offset)
-            found = [(Frame(offset + end), payload) for end, payload in frames_in(data)]
-            if found or len(data) < size:
-                return found
-            size *= 4  # not even one frame fitted
 
     def begin(self) -> None:
         if not self.has_begun:
@@ -132,7 +123,7 @@ def spooled_events(folder: Path) -> int:
         if segment is None:
             continue
         with contextlib.closing(segment):
-            while found := segment.frames_next(1 << 20):
+            while found := segment.frames_next(READ_BYTES):
                 waiting += sum(group.count for _, payload in found for group in groups_decode(payload))
     return waiting
 

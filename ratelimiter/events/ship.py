@@ -25,13 +25,13 @@ from ratelimiter.environ import EnvironmentInvalid, environ_read
 from ratelimiter.events.bus import BusError, Producer
 from ratelimiter.events.buses import producer_make
 from ratelimiter.events.collapse import collapse_when_full, spool_bytes
+from ratelimiter.events.frames import READ_BYTES
 from ratelimiter.events.records import RecordDraft, records_cut
 from ratelimiter.events.schema import Sealed, groups_decode_sealed, record_encode
 from ratelimiter.events.segments import Frame, Segment, cursors_sweep, segment_boot, segment_open
 from ratelimiter.events.spool import spool_segments
 
 PASS_EVERY_S = 0.02
-READ_BYTES = 1 << 20
 IN_FLIGHT_RECORDS = 4_000
 CURSOR_EVERY_S = 1.0
 HOUSEKEEPING_EVERY_S = 0.25

@@ -193,7 +193,7 @@ def spool_read(folder: Path) -> Iterator[tuple[str, Group]]:
     """(boot id, group) of every intact frame of every segment."""
     for path in spool_segments(folder):
         boot = path.name.rpartition("-")[0]
-        for _, payload in frames_read(path):
+        for payload in frames_read(path):
             for group in groups_decode(payload):
                 yield boot, group
 

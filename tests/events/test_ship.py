@@ -218,7 +218,7 @@ def test_a_folder_has_one_shipper(tmp_path):
 
 class TestCollapse:
     def collapsed(self, path):
-        return [group for _, payload in frames_read(path) for group in groups_decode(payload)]
+        return [group for payload in frames_read(path) for group in groups_decode(payload)]
 
     def test_sums_are_exact_and_what_is_on_record_stays(self, spool, tmp_path):
         one = spool()
