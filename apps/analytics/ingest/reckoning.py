@@ -24,11 +24,6 @@ SELECT coalesce(sum(allowed), 0), coalesce(sum(denied), 0), coalesce(sum(shadow_
 FROM analytics.check_{grain}
 """
 _WHERE = " WHERE tenant_id = %s AND at >= %s AND at < %s"
-_LAG = """
-SELECT coalesce(greatest(max(extract(epoch FROM now() - heard)), 0), 0)::float
-FROM (SELECT max(heard_at) AS heard FROM analytics.ingest_source
-      WHERE NOT is_over AND left_out_at IS NULL GROUP BY partition) AS partitions
-"""
 
 
 def tenant_totals(connection: Connection, *, tenant_id: int, since: datetime, until: datetime) -> dict[str, Any]:
@@ -42,21 +37,6 @@ def tenant_totals(connection: Connection, *, tenant_id: int, since: datetime, un
         assert row is not None
         totals[name] = dict(zip(COUNTED, map(int, row), strict=True))
     return totals
-
-
-def lag_s(connection: Connection) -> float:
-    """Age of what was counted last, in the partition that is furthest behind. Doors write every five seconds, so it is
-    a few seconds when all is well; 0 when there are no doors.
-    """
-    row = connection.execute(_LAG).fetchone()
-    assert row is not None
-    return float(row[0])
-
-
-def dead_letters(connection: Connection) -> int:
-    row = connection.execute("SELECT count(*) FROM analytics.dead_letter").fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def events_spooled() -> int:

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from apps.analytics.health import ingest_health
 from apps.analytics.ingest.database import connect
-from apps.analytics.ingest.reckoning import COUNTED, dead_letters, events_spooled, lag_s, tenant_totals
+from apps.analytics.ingest.reckoning import COUNTED, events_spooled, tenant_totals
 from apps.core.errors import NotFound
 from apps.tenants.selectors import tenant_by_slug
 
@@ -33,8 +34,8 @@ class Command(BaseCommand):
             found: dict[str, Any] = tenant_totals(
                 connection, tenant_id=tenant.id, since=options["since"], until=options["until"]
             )
-            found["lag_s"] = round(lag_s(connection), 3)
-            found["dead_letters"] = dead_letters(connection)
+        health = ingest_health()
+        found["lag_s"], found["dead_letters"] = round(health["lag_s"], 3), int(health["dead_letters"])
         found["spooled"] = events_spooled()
         self.stdout.write(json.dumps(found) if options["json"] else _table(found))
 
