@@ -5,7 +5,7 @@ import pytest
 import redis
 
 from tests.analytics.rig import Bus, Counting
-from tests.analytics.rows import Rows
+from tests.analytics.rows import Rows, ingesting
 from tests.events.rig import Kafka, Streams
 
 
@@ -43,9 +43,7 @@ def counting(bus):
 @pytest.fixture
 def ingest():
     """A connection with ingest's role."""
-    from apps.analytics.ingest.database import connect
-
-    with connect() as connection:
+    with ingesting() as connection:
         yield connection
 
 

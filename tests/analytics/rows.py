@@ -1,10 +1,13 @@
 """Rows of analytics as ingest would have left them, written with its role."""
 
+from contextlib import contextmanager
 from datetime import timedelta
 
 from psycopg.types.json import Jsonb
 
+from apps.analytics.ingest.database import connect
 from apps.analytics.ingest.identifiers import identifier_digest
+from apps.analytics.tables import TABLE
 from ratelimiter.engine.applied import outcome_code
 from ratelimiter.events.totals import LATENCY_BUCKETS, latency_bucket
 
@@ -17,6 +20,20 @@ def latency(**counts):
     for name, count in counts.items():
         buckets[latency_bucket(int(name.removeprefix("us")))] += count
     return buckets
+
+
+@contextmanager
+def ingesting():
+    """A connection with ingest's role, which commits; what it has written is gone afterwards.
+
+    It deletes, because truncating would wait for the test's own transaction.
+    """
+    with connect() as connection:
+        try:
+            yield connection
+        finally:
+            for table in (*TABLE, "identifier", "late_hour"):
+                connection.execute(f"DELETE FROM analytics.{table}")
 
 
 class Rows:

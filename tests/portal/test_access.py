@@ -7,8 +7,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from apps.analytics.events import Cursor
-from apps.analytics.ingest.database import connect
-from tests.analytics.rows import Rows
+from tests.analytics.rows import Rows, ingesting
 from tests.factories import override_make
 
 # name -> (methods, roles that may)
@@ -77,8 +76,9 @@ FILLED = {
 @pytest.fixture(autouse=True)
 def check(alice):
     """One that Alice's callers made."""
-    with connect() as ingest:
+    with ingesting() as ingest:
         Rows(ingest, alice.tenant_id).event(timezone.now(), CHECK)
+        yield
 
 
 @pytest.fixture
