@@ -1,12 +1,13 @@
 """Tenants as Stripe's customers. What Stripe says of a subscription decides the plan, however we hear of a change: news
-only say where to look, so any order and any repetition of them ends the same. Nothing here runs inside a transaction.
+only say where to look, so any order and any repetition of them ends the same. Stripe is asked outside of transactions.
 """
 
 from datetime import datetime, timedelta
 
 import structlog
+from django.db import transaction
 
-from apps.billing.gateways.stripe import Priced, StripeGateway
+from apps.billing.gateways.stripe import Priced, StripeGateway, Subscribed
 from apps.billing.models import PAYING, Account
 from apps.billing.rating import overage_micro_cents
 from apps.core.errors import Conflict
@@ -45,12 +46,21 @@ def checkout_begin(
 
 
 def account_sync(gateway: StripeGateway, *, customer: str, now: datetime) -> Account | None:
-    """Asks Stripe and does as it says; None for a customer who is not ours. Raises what the gateway raises."""
-    account = Account.objects.filter(customer=customer).first()
-    if account is None:
+    """Asks Stripe and does as it says; None for a customer who is not ours. `now` is taken before asking: of two who
+    ask at once, the answer to the later question stays, whoever is done first. Raises what the gateway raises.
+    """
+    if not Account.objects.filter(customer=customer).exists():
         log.warning("stripe_customer_unknown", customer=customer)
         return None
     seen = gateway.subscription_of(customer)
+    with transaction.atomic():
+        account = Account.objects.select_for_update().get(customer=customer)
+        if account.seen_at is None or account.seen_at <= now:
+            _apply(account, seen, now)
+    return account
+
+
+def _apply(account: Account, seen: Subscribed | None, now: datetime) -> None:
     was_paying = account.status in PAYING
     account.subscription = seen.id if seen else ""
     account.status = seen.status if seen else ""
@@ -61,7 +71,6 @@ def account_sync(gateway: StripeGateway, *, customer: str, now: datetime) -> Acc
     elif was_paying and plan_of(account.tenant_id).code != DEFAULT_PLAN:
         plan_set(tenant_id=account.tenant_id, code=DEFAULT_PLAN)
     account.save()
-    return account
 
 
 def accounts_unseen(*, now: datetime, at_most: int = 100) -> list[str]:

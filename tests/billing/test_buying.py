@@ -201,3 +201,20 @@ def test_news_that_never_come_are_made_good_by_asking(selling, free, page):
     assert customer not in accounts_unseen(now=timezone.now())
     assert plan_of(free.tenant_id).code == "startup"
     assert plan_get("startup").price_cents == 4_900
+
+
+def test_of_two_who_ask_at_once_the_later_question_decides(selling, free, page):
+    pay(checkout(page))
+    customer = Account.objects.get(tenant_id=free.tenant_id).customer
+    early = timezone.now()
+    account_sync(gateways.gateway(), customer=customer, now=timezone.now())
+
+    class Slow:
+        """Its answer is from before the plan was bought, and comes after it."""
+
+        def subscription_of(self, customer):
+            return None
+
+    account = account_sync(Slow(), customer=customer, now=early)
+    assert account.status == "active"
+    assert plan_of(free.tenant_id).code == "startup"
