@@ -140,7 +140,8 @@ class Shipper:
 
     def _farewell(self) -> None:
         try:
-            while self.turn():
+            until = time.monotonic() + FAREWELL_S
+            while self.turn() and time.monotonic() < until:
                 pass
             if self._producer is not None:
                 self._producer.flush(FAREWELL_S)
