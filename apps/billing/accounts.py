@@ -2,16 +2,18 @@
 only say where to look, so any order and any repetition of them ends the same. Stripe is asked outside of transactions.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
 
-from apps.billing.gateways.stripe import Priced, StripeGateway, Subscribed
+from apps.billing.gateways.stripe import Priced, StripeGateway
+from apps.billing.gateways.subscriptions import Subscribed
 from apps.billing.models import PAYING, Account
 from apps.billing.rating import overage_micro_cents
 from apps.core.errors import Conflict
-from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_get, plan_of
+from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_get, plan_of, plan_since
 from apps.plans.services import plan_set
 from apps.tenants.selectors import tenant_get
 
@@ -52,7 +54,7 @@ def account_sync(gateway: StripeGateway, *, customer: str, now: datetime) -> Acc
     if not Account.objects.filter(customer=customer).exists():
         log.warning("stripe_customer_unknown", customer=customer)
         return None
-    seen = gateway.subscription_of(customer)
+    seen = gateway.subscriptions.of(customer)
     with transaction.atomic():
         account = Account.objects.select_for_update().get(customer=customer)
         if account.seen_at is None or account.seen_at <= now:
@@ -60,17 +62,34 @@ def account_sync(gateway: StripeGateway, *, customer: str, now: datetime) -> Acc
     return account
 
 
-def _apply(account: Account, seen: Subscribed | None, now: datetime) -> None:
+def _apply(account: Account, seen: Sequence[Subscribed], now: datetime) -> None:
+    """Subscriptions that began and ended unheard of leave their terms too: each counts from when Stripe says."""
     was_paying = account.status in PAYING
-    account.subscription = seen.id if seen else ""
-    account.status = seen.status if seen else ""
-    account.ends_at = seen.ends_at if seen else None
+    living = [one for one in seen if one.ended_at is None]
+    current = living[-1] if living else None
+    account.subscription = current.id if current else ""
+    account.status = current.status if current else ""
+    account.ends_at = current.ends_at if current else None
+    account.renews_at = current.renews_at if current else None
+    account.next_plan_code = current.next_plan_code if current else ""
     account.seen_at = now
-    if seen is not None and seen.status in PAYING:
-        plan_set(tenant_id=account.tenant_id, code=seen.plan_code)
+    for one in seen:
+        if one.ended_at is not None:
+            _ended_apply(account.tenant_id, one, one.ended_at)
+    if current is not None and current.status in PAYING:
+        plan_set(tenant_id=account.tenant_id, code=current.plan_code, since=current.since)
     elif was_paying and plan_of(account.tenant_id).code != DEFAULT_PLAN:
         plan_set(tenant_id=account.tenant_id, code=DEFAULT_PLAN)
     account.save()
+
+
+def _ended_apply(tenant_id: int, one: Subscribed, ended_at: datetime) -> None:
+    since = plan_since(tenant_id)
+    if since is None or one.since > since:
+        plan_set(tenant_id=tenant_id, code=one.plan_code, since=one.since)
+    since = plan_since(tenant_id)
+    if plan_of(tenant_id).code == one.plan_code and since is not None and since <= ended_at:
+        plan_set(tenant_id=tenant_id, code=DEFAULT_PLAN, since=ended_at)
 
 
 def accounts_unseen(*, now: datetime, at_most: int = 100) -> list[str]:

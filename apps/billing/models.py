@@ -44,6 +44,8 @@ class Account(models.Model):
     subscription = models.CharField(max_length=64, blank=True)
     status = models.CharField(max_length=32, blank=True, help_text="Stripe's word for the subscription's state.")
     ends_at = models.DateTimeField(null=True, blank=True, help_text="When it ends, if it is not to renew.")
+    renews_at = models.DateTimeField(null=True, blank=True, help_text="When the period ends that it is in.")
+    next_plan_code = models.CharField(max_length=32, blank=True, help_text="The plan that begins at the renewal.")
     created_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(null=True, blank=True, help_text="When Stripe was asked last.")
 

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from apps.analytics.ingest.database import connect
 from apps.billing import accounts, ledger, telling
-from apps.billing.gateways.stripe import StripeUnknown, gateway
+from apps.billing.gateways.errors import StripeUnknown
+from apps.billing.gateways.stripe import gateway
 from apps.billing.metering import quota_counters_raise
 from apps.billing.models import Account
 from apps.billing.overage import overage_make

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from apps.analytics.ingest.database import Connection
-from apps.billing.gateways.stripe import OLDEST, StripeGateway, StripeRefused, StripeUnknown
+from apps.billing.gateways.errors import StripeRefused, StripeUnknown
+from apps.billing.gateways.stripe import OLDEST, StripeGateway
 from apps.billing.overage import OverageRow, untold
 from apps.billing.rating import HOUR
 

@@ -14,7 +14,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.billing.accounts import account_sync, checkout_begin
-from apps.billing.gateways.stripe import StripeRefused, StripeUnknown, gateway
+from apps.billing.gateways.errors import StripeRefused, StripeUnknown
+from apps.billing.gateways.stripe import gateway
 from apps.billing.rating import BilledPeriod
 from apps.billing.selectors import StatedBill, account_of, advice_for, bills_of, usage_by_day, usage_by_hour
 from apps.core.errors import ApplicationError

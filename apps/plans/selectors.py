@@ -98,6 +98,11 @@ def plan_of(tenant_id: int) -> PlanInfo:
     return plan_get(DEFAULT_PLAN) if held is None else _plan_info(held.plan)
 
 
+def plan_since(tenant_id: int) -> datetime | None:
+    """When the tenant took its plan; None for one that never took any and is on the default plan."""
+    return TenantPlan.objects.filter(tenant_id=tenant_id).values_list("since_at", flat=True).first()
+
+
 def quota_of(tenant_id: int, now: datetime) -> PlanQuota:
     """Raises NotFound for a tenant that is gone."""
     held = TenantPlan.objects.select_related("plan").filter(tenant_id=tenant_id).first()

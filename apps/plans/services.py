@@ -18,18 +18,21 @@ PAGE = 1_000
 
 
 @transaction.atomic
-def plan_set(*, tenant_id: int, code: str) -> PlanInfo:
+def plan_set(*, tenant_id: int, code: str, since: datetime | None = None) -> PlanInfo:
     """Rules that the new plan would not allow go on counting; they can be switched off and deleted, not edited.
 
-    A billing period begins. Raises NotFound for an unknown plan.
+    A billing period begins, at `since` where whoever sold the plan says when that was, else now. What is older than the
+    tenant's last change cannot come before it, and begins now too. Raises NotFound for an unknown plan.
     """
     plan = plan_get(code)
     held = TenantPlan.objects.filter(tenant_id=tenant_id).first()
     if held is None or held.plan_id != plan.code:
         now = timezone.now()
-        TenantPlan.objects.update_or_create(tenant_id=tenant_id, defaults={"plan_id": plan.code, "since_at": now})
+        if since is None or since > now or (held is not None and hour_of(since) < hour_of(held.since_at)):
+            since = now
+        TenantPlan.objects.update_or_create(tenant_id=tenant_id, defaults={"plan_id": plan.code, "since_at": since})
         # Bills know whole hours, and so do the doors: the hour of the change is the new plan's.
-        Term.objects.update_or_create(tenant_id=tenant_id, starts_at=hour_of(now), defaults={"plan_id": plan.code})
+        Term.objects.update_or_create(tenant_id=tenant_id, starts_at=hour_of(since), defaults={"plan_id": plan.code})
         _renewal_put(tenant_id, now)
         revision_bump(tenant_id=tenant_id)
     return plan

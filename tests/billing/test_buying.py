@@ -5,6 +5,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 import stripe
@@ -212,9 +213,9 @@ def test_of_two_who_ask_at_once_the_later_question_decides(selling, free, page):
     class Slow:
         """Its answer is from before the plan was bought, and comes after it."""
 
-        def subscription_of(self, customer):
-            return None
+        def of(self, customer):
+            return []
 
-    account = account_sync(Slow(), customer=customer, now=early)
+    account = account_sync(SimpleNamespace(subscriptions=Slow()), customer=customer, now=early)
     assert account.status == "active"
     assert plan_of(free.tenant_id).code == "startup"

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 import stripe
 
-from apps.billing.gateways.stripe import Meter, Priced, StripeGateway, StripeRefused
+from apps.billing.gateways.errors import StripeRefused
+from apps.billing.gateways.stripe import Meter, Priced, StripeGateway
 from tests.billing.sandbox.rig import KEY
 from tests.billing.sandbox.spec import SpecMissing
 from tests.billing.stripe_mock import StripeMock
@@ -36,7 +37,7 @@ def test_stripe_would_take_what_the_gateway_asks(gateway):
     told = gateway.usage_told(customer="cus_1", meter=Meter(meter.id, "x"), since=AT, until=AT.replace(hour=1))
     assert isinstance(told, int)
     with pytest.raises(StripeRefused, match="none of our plans"):  # what stripe-mock makes up never is
-        gateway.subscription_of("cus_1")
+        gateway.subscriptions.of("cus_1")
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ from datetime import timedelta
 import pytest
 
 from apps.analytics.ingest.database import connect
-from apps.billing.gateways.stripe import StripeGateway, StripeUnknown
+from apps.billing.gateways.errors import StripeUnknown
+from apps.billing.gateways.stripe import StripeGateway
 from apps.billing.ledger import usage_post
 from apps.billing.overage import overage_make, untold
 from apps.billing.rating import BilledPeriod, Terms

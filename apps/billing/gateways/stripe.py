@@ -1,36 +1,24 @@
-"""The only module that asks Stripe for anything. Called outside transactions and tenant scopes.
+"""The only room that asks Stripe for anything. Called outside transactions and tenant scopes.
 
 Every write carries an idempotency key or an identifier of ours, so that asking again after a break does nothing twice.
 """
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from django.conf import settings
 
+from apps.billing.gateways.errors import told_apart
+from apps.billing.gateways.subscriptions import Subscriptions
 from apps.billing.money import CURRENCY, MICRO
-
-if TYPE_CHECKING:
-    import stripe
 
 METER_EVENT = "checks_overage"  # what meter events are called
 OLDEST = timedelta(days=35)  # Stripe takes nothing older
 TIMEOUT_S = 20
 _DUPLICATE = "duplicate_meter_event"
-_OVER = ("canceled", "incomplete_expired", "incomplete")
-
-
-class StripeUnknown(Exception):
-    """Nobody knows whether it happened: no answer, or one that says nothing. Ask again later."""
-
-
-class StripeRefused(Exception):
-    """It did not happen, and asking again would not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +37,6 @@ class Priced:
     overage_micro_cents: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribed:
-    """A subscription as Stripe has it now. `status` is Stripe's word; `ends_at` is set when it will not renew."""
-
-    id: str
-    status: str
-    plan_code: str
-    ends_at: datetime | None
-
-
 class StripeGateway:
     """One account at Stripe, or at its stand-in where `api_base` names that."""
 
@@ -71,10 +49,11 @@ class StripeGateway:
             max_network_retries=1,
             http_client=stripe.RequestsClient(timeout=TIMEOUT_S),
         )
+        self.subscriptions = Subscriptions(self._client)
 
     def meter_ensure(self) -> Meter:
         """Made by whoever comes first. Raises StripeUnknown, StripeRefused."""
-        with _told_apart():
+        with told_apart():
             meters = self._client.v1.billing.meters.list({"status": "active", "limit": 100}).auto_paging_iter()
             for meter in meters:
                 if meter.event_name == METER_EVENT:
@@ -93,7 +72,7 @@ class StripeGateway:
 
     def customer_create(self, *, tenant_id: int, name: str, email: str) -> str:
         """Its id; asking again within a day gives the same. Raises StripeUnknown, StripeRefused."""
-        with _told_apart():
+        with told_apart():
             made = self._client.v1.customers.create(
                 {"name": name, "email": email, "metadata": {"tenant": str(tenant_id)}},
                 {"idempotency_key": f"customer-{tenant_id}"},
@@ -111,7 +90,7 @@ class StripeGateway:
             recurring = {"interval": "month", "usage_type": "metered", "meter": self.meter_ensure().id}
             metered = {"unit_amount_decimal": f"{cents:f}", "recurring": recurring}
             wanted[f"{plan.code}-overage-{plan.overage_micro_cents}"] = metered
-        with _told_apart():
+        with told_apart():
             found = self._client.v1.prices.list({"lookup_keys": list(wanted), "active": True})
             held = {price.lookup_key: price.id for price in found.data}
             return [held.get(key) or self._price_make(plan, key, facts) for key, facts in wanted.items()]
@@ -141,36 +120,16 @@ class StripeGateway:
             "success_url": success_url,
             "cancel_url": cancel_url,
         }
-        with _told_apart():
+        with told_apart():
             made = self._client.v1.checkout.sessions.create(cast("Any", wanted))
         assert made.url is not None
         return made.url
 
     def portal_url(self, *, customer: str, return_url: str) -> str:
         """A hosted page for cards, invoices and the end of the subscription. Raises StripeUnknown, StripeRefused."""
-        with _told_apart():
+        with told_apart():
             made = self._client.v1.billing_portal.sessions.create({"customer": customer, "return_url": return_url})
         return made.url
-
-    def subscription_of(self, customer: str) -> Subscribed | None:
-        """The one that is not over yet; of several the youngest. Raises StripeUnknown, StripeRefused."""
-        with _told_apart():
-            found = self._client.v1.subscriptions.list({"customer": customer, "status": "all", "limit": 100})
-            living = [one for one in found.auto_paging_iter() if one.status not in _OVER]
-        if not living:
-            return None
-        subscription = max(living, key=lambda one: one.created)
-        kept = [item.price.metadata.to_dict() for item in subscription["items"].data if item.price.metadata]
-        code = next((metadata["plan"] for metadata in kept if "plan" in metadata), None)
-        if code is None:
-            raise StripeRefused(f"the subscription {subscription.id} is for none of our plans")
-        ends_at = subscription.cancel_at or (
-            min(item.current_period_end for item in subscription["items"].data)
-            if subscription.cancel_at_period_end
-            else None
-        )
-        at = datetime.fromtimestamp(ends_at, UTC) if ends_at else None
-        return Subscribed(subscription.id, subscription.status, str(code), at)
 
     def usage_tell(self, *, customer: str, units: int, at: datetime, identifier: str) -> None:
         """Units beyond the included ones; negative ones take back. An identifier counts once for a day at least.
@@ -178,7 +137,7 @@ class StripeGateway:
         """
         import stripe
 
-        with _told_apart():
+        with told_apart():
             try:
                 self._client.v1.billing.meter_events.create(
                     {
@@ -196,7 +155,7 @@ class StripeGateway:
         """The sum of what was told, by timestamp; what was told a moment ago may be missing. Raises StripeUnknown,
         StripeRefused.
         """
-        with _told_apart():
+        with told_apart():
             summaries = self._client.v1.billing.meters.event_summaries.list(
                 meter.id,
                 {
@@ -212,21 +171,3 @@ class StripeGateway:
 def gateway() -> StripeGateway:
     """The one that the environment names."""
     return StripeGateway(secret_key=settings.STRIPE_SECRET_KEY, api_base=settings.STRIPE_API_BASE)
-
-
-@contextlib.contextmanager
-def _told_apart() -> Iterator[None]:
-    import stripe
-
-    try:
-        yield
-    except (stripe.APIConnectionError, stripe.RateLimitError) as error:
-        raise StripeUnknown(_said(error)) from error
-    except stripe.StripeError as error:
-        if error.http_status is None or error.http_status >= 500 or error.http_status == 409:
-            raise StripeUnknown(_said(error)) from error
-        raise StripeRefused(_said(error)) from error
-
-
-def _said(error: "stripe.StripeError") -> str:
-    return f"{type(error).__name__}: {error.user_message or error}"

@@ -29,6 +29,7 @@ from apps.billing.sandbox.subscriptions import (
     BEHAVIOURS,
     IGNORED,
     PRORATIONS,
+    extras_add,
     item_add,
     items_of,
     period_of,
@@ -100,6 +101,7 @@ def subscription_change(tx: Session, subscription: Obj, params: Params) -> None:
     with updating(tx, subscription, "customer.subscription.updated"):
         _, end = period_of(tx, subscription)
         subscription_fill(tx, subscription, params, customer)
+        extras_add(tx, customer, subscription, params.children("add_invoice_items"))
         cancel_at_set(tx, subscription, params, end)
         changed = params.children("items")
         new = _new_cycle_wanted(tx, subscription, changed, old_prices, anchor=anchor, before=before) or trial_said

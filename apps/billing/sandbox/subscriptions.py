@@ -87,7 +87,7 @@ def subscription_add(tx: Session, params: Params, customer: Obj) -> Obj:
     start, end = _first_period(subscription, params, recurring, now)
     for item in items_of(tx, subscription):
         period_set(tx, item, start, end)
-    _extras_add(tx, customer, subscription, params.children("add_invoice_items"))
+    extras_add(tx, customer, subscription, params.children("add_invoice_items"))
     cancel_at_set(tx, subscription, params, end)
     tx.save(subscription)
     subscription["status"] = "trialing" if subscription["trial_end"] else "incomplete"
@@ -264,16 +264,30 @@ def trial_end_read(params: Params, now: int) -> int | None:
     return at
 
 
-def _extras_add(tx: Session, customer: Obj, subscription: Obj, extras: list[Params]) -> None:
+def extras_add(tx: Session, customer: Obj, subscription: Obj, extras: list[Params]) -> None:
+    """`add_invoice_items`: a price that there is, or one that is said, which may be negative. Raises ApiError."""
     now = now_of(tx, customer)
     for one in extras:
-        price = tx.get(one.required("price"), "price", param=one.name("price"))
         quantity = one.integer("quantity", 1, least=1)
+        if one.given("price_data"):
+            data = one.child("price_data")
+            product = tx.get(data.required("product"), "product", param=data.name("product"))
+            price, text, currency = None, product["name"], data.required("currency")
+            cents = data.integer("unit_amount") * quantity
+        else:
+            price = tx.get(one.required("price"), "price", param=one.name("price"))
+            text, currency = product_name(tx, price), price["currency"]
+            cents = amount(price["unit_amount_decimal"], quantity)
+        period = one.child("period")
         invoiceitem_add(
-            tx, customer, cents=amount(price["unit_amount_decimal"], quantity), currency=price["currency"],
-            text=product_name(tx, price), start=now, end=now, subscription=subscription["id"], price=price,
-            quantity=quantity, metadata=one.metadata(),
+            tx, customer, cents=cents, currency=currency, text=text, start=_edge(period.child("start"), now),
+            end=_edge(period.child("end"), now), subscription=subscription["id"], price=price, quantity=quantity,
+            metadata=one.metadata(),
         )  # fmt: skip
+
+
+def _edge(said: Params, now: int) -> int:
+    return said.integer("timestamp", now) if said.choice("type", ("timestamp", "now"), "now") == "timestamp" else now
 
 
 def _first_invoice(tx: Session, subscription: Obj, customer: Obj, *, whole_s: int | None, behaviour: str) -> None:

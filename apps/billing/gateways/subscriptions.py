@@ -1,0 +1,193 @@
+"""Subscriptions at Stripe: what they are now, and how they are changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, cast
+
+from apps.billing.gateways.errors import StripeRefused, told_apart
+from apps.billing.money import CURRENCY
+
+if TYPE_CHECKING:
+    import stripe
+
+PLAN = "plan"  # the key in our metadata that names one of our plans
+PERIOD = "period"  # the key on an item of an invoice that names the billing period which it is for
+_NEVER_BEGUN = ("incomplete", "incomplete_expired")
+_ENDED = "canceled"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """A subscription as Stripe has it now. `status` is Stripe's word; `since` is when the period began that it is in;
+    `ended_at` is set when it is over, `ends_at` when it will not renew, `next_plan_code` when another plan begins at
+    `renews_at`.
+    """
+
+    id: str
+    status: str
+    plan_code: str
+    since: datetime
+    renews_at: datetime
+    ends_at: datetime | None
+    ended_at: datetime | None
+    next_plan_code: str
+
+
+class Extra(StrEnum):
+    """What our own lines on an invoice are for. Stripe prints a product's name on them."""
+
+    UNUSED = "Unused hours of the plan before"
+    OVERAGE = "Checks beyond the included ones"
+    CORRECTION = "Correction of a period before"
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraLine:
+    """Cents, negative ones are given back, of the billing period [since, until)."""
+
+    kind: Extra
+    cents: int
+    since: datetime
+    until: datetime
+
+
+class Subscriptions:
+    def __init__(self, client: "stripe.StripeClient") -> None:
+        self._client = client
+
+    def of(self, customer: str) -> list[Subscribed]:
+        """All that ever began, in the order in which they did. Raises StripeUnknown, StripeRefused."""
+        with told_apart():
+            asked = {"customer": customer, "status": "all", "limit": 100, "expand": ["data.schedule"]}
+            found = self._client.v1.subscriptions.list(cast("Any", asked))
+            begun = [one for one in found.auto_paging_iter() if one.status not in _NEVER_BEGUN]
+        return [_subscribed(one) for one in sorted(begun, key=lambda one: (one.created, one.status != _ENDED))]
+
+    def upgrade(self, subscription: str, *, code: str, prices: list[str], lines: Sequence[ExtraLine]) -> None:
+        """To another plan now: a period begins, its fee and `lines` are charged at once, and if that fails nothing has
+        changed. Does nothing where the subscription is on that plan. Raises StripeUnknown, StripeRefused.
+        """
+        with told_apart():
+            held = self._retrieve(subscription)
+            if _code_of(held) == code:
+                return
+            wanted = {
+                "items": _items(held, prices),
+                "billing_cycle_anchor": "now",
+                "proration_behavior": "none",  # we rate
+                "payment_behavior": "error_if_incomplete",
+                "add_invoice_items": [self._extra(line) for line in lines],
+            }
+            self._continue(held)
+            self._client.v1.subscriptions.update(subscription, cast("Any", wanted))
+
+    def change_at_renewal(self, subscription: str, *, code: str, prices: list[str]) -> None:
+        """To another plan when this period ends. Raises StripeUnknown, StripeRefused."""
+        with told_apart():
+            held = self._retrieve(subscription)
+            self._continue(held)
+            schedule = self._client.v1.subscription_schedules.create({"from_subscription": subscription})
+            current = schedule.phases[0]
+            phases = [
+                {
+                    "items": [_phase_item(item.price, item.quantity) for item in current["items"]],
+                    "start_date": current.start_date,
+                    "end_date": current.end_date,
+                },
+                {"items": [_phase_item(prices[0], 1), *(_phase_item(price, None) for price in prices[1:])],
+                 "proration_behavior": "none"},
+            ]  # fmt: skip
+            wanted = {"phases": phases, "end_behavior": "release", "metadata": {PLAN: code}}
+            self._client.v1.subscription_schedules.update(schedule.id, cast("Any", wanted))
+
+    def end_at_renewal(self, subscription: str) -> None:
+        """Raises StripeUnknown, StripeRefused."""
+        with told_apart():
+            self._continue(self._retrieve(subscription))
+            self._client.v1.subscriptions.update(subscription, {"cancel_at_period_end": True})
+
+    def keep(self, subscription: str) -> None:
+        """Takes back what was to happen at the renewal. Raises StripeUnknown, StripeRefused."""
+        with told_apart():
+            self._continue(self._retrieve(subscription))
+
+    def _extra(self, line: ExtraLine) -> dict[str, Any]:
+        return {
+            "price_data": {"currency": CURRENCY, "product": self._product(line.kind), "unit_amount": line.cents},
+            "metadata": {PERIOD: line.since.isoformat()},
+            "period": {"start": _moment(line.since), "end": _moment(line.until)},
+        }
+
+    def _product(self, kind: Extra) -> str:
+        """Its id, which we choose; made by whoever comes first."""
+        import stripe
+
+        ident = f"ratelimiter-{kind.name.lower()}"
+        try:
+            self._client.v1.products.create({"id": ident, "name": kind.value})
+        except stripe.InvalidRequestError as error:
+            if error.code != "resource_already_exists":
+                raise
+        return ident
+
+    def _retrieve(self, subscription: str) -> "stripe.Subscription":
+        return self._client.v1.subscriptions.retrieve(subscription, {"expand": ["schedule"]})
+
+    def _continue(self, held: "stripe.Subscription") -> None:
+        schedule = held.schedule
+        if schedule is not None and not isinstance(schedule, str) and schedule.status in ("active", "not_started"):
+            self._client.v1.subscription_schedules.release(schedule.id)
+        if held.cancel_at_period_end or held.cancel_at:
+            self._client.v1.subscriptions.update(held.id, {"cancel_at_period_end": False})
+
+
+def _subscribed(held: "stripe.Subscription") -> Subscribed:
+    code = _code_of(held)
+    if code is None:
+        raise StripeRefused(f"the subscription {held.id} is for none of our plans")
+    items = held["items"].data
+    renews_at = min(item.current_period_end for item in items)
+    ends_at = held.cancel_at or (renews_at if held.cancel_at_period_end else None)
+    schedule = held.schedule
+    is_scheduled = schedule is not None and not isinstance(schedule, str) and schedule.status == "active"
+    metadata = schedule.metadata if is_scheduled and not isinstance(schedule, str) and schedule else None
+    next_code = str(metadata[PLAN]) if metadata and PLAN in metadata else ""
+    return Subscribed(
+        held.id, held.status, code, _at(max(item.current_period_start for item in items)), _at(renews_at),
+        _at(ends_at) if ends_at else None, _at(held.ended_at) if held.ended_at else None,
+        "" if next_code == code else next_code,
+    )  # fmt: skip
+
+
+def _code_of(held: "stripe.Subscription") -> str | None:
+    kept = [item.price.metadata.to_dict() for item in held["items"].data if item.price.metadata]
+    return next((str(metadata[PLAN]) for metadata in kept if PLAN in metadata), None)
+
+
+def _items(held: "stripe.Subscription", prices: list[str]) -> list[dict[str, Any]]:
+    """The base item and the metered one get the new plan's prices; one too few is added, one too many goes."""
+    now = sorted(held["items"].data, key=lambda item: item.price.recurring.usage_type == "metered")
+    changed: list[dict[str, Any]] = []
+    for place in range(max(len(now), len(prices))):
+        if place >= len(prices):
+            changed.append({"id": now[place].id, "deleted": True})
+        elif place >= len(now):
+            changed.append({"price": prices[place]})
+        else:
+            changed.append({"id": now[place].id, "price": prices[place]})
+    return changed
+
+
+def _phase_item(price: Any, quantity: int | None) -> dict[str, Any]:
+    ident = price if isinstance(price, str) else price.id
+    return {"price": ident} if quantity is None else {"price": ident, "quantity": quantity}
+
+
+def _moment(at: datetime) -> dict[str, Any]:
+    return {"type": "timestamp", "timestamp": int(at.timestamp())}
+
+
+def _at(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,95 @@
+"""Terms are as Stripe's subscriptions were, however late and however seldom we hear of them."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from apps.billing.accounts import account_sync
+from apps.billing.gateways.subscriptions import Subscribed
+from apps.billing.models import Account
+from apps.plans.models import TenantPlan, Term
+from apps.plans.periods import hour_of
+from apps.plans.selectors import plan_of, quota_of
+from apps.plans.services import plan_set
+
+NOW = datetime.now(UTC)
+DAY = timedelta(days=1)
+BEGUN = NOW - 20 * DAY
+STARTUP = Subscribed("sub_1", "active", "startup", BEGUN, BEGUN + 30 * DAY, None, None, "")
+
+
+@pytest.fixture
+def tenant_id(transactional_db, bob):
+    """On Free for 90 days, and known to Stripe."""
+    TenantPlan.objects.filter(tenant_id=bob.tenant_id).delete()
+    Term.objects.filter(tenant_id=bob.tenant_id).delete()
+    TenantPlan.objects.create(tenant_id=bob.tenant_id, plan_id="free", since_at=NOW - 90 * DAY)
+    Account.objects.create(tenant_id=bob.tenant_id, customer="cus_1")
+    return bob.tenant_id
+
+
+def hear(*subscriptions, at=NOW):
+    stripe = SimpleNamespace(subscriptions=SimpleNamespace(of=lambda customer: list(subscriptions)))
+    return account_sync(stripe, customer="cus_1", now=at)
+
+
+def terms(tenant_id):
+    return list(Term.objects.filter(tenant_id=tenant_id).order_by("starts_at").values_list("plan_id", "starts_at"))
+
+
+def test_a_plan_begins_when_stripe_says_not_when_we_hear(tenant_id):
+    hear(STARTUP)
+    assert terms(tenant_id) == [("startup", hour_of(BEGUN))]
+    assert quota_of(tenant_id, NOW).period.starts_at == hour_of(BEGUN)
+
+
+def test_a_renewal_begins_no_term(tenant_id):
+    hear(STARTUP)
+    hear(replace(STARTUP, since=NOW - DAY), at=NOW + DAY)
+    assert terms(tenant_id) == [("startup", hour_of(BEGUN))]
+
+
+def test_what_began_and_ended_unheard_of_has_its_terms(tenant_id):
+    ended = replace(STARTUP, status="canceled", ended_at=BEGUN + 5 * DAY)
+    again = replace(STARTUP, id="sub_2", plan_code="professional", since=BEGUN + 9 * DAY)
+    expected = [
+        ("startup", hour_of(BEGUN)),
+        ("free", hour_of(BEGUN + 5 * DAY)),
+        ("professional", hour_of(BEGUN + 9 * DAY)),
+    ]
+    for _ in range(3):
+        assert hear(ended, again).subscription == "sub_2"
+        assert terms(tenant_id) == expected
+
+
+def test_an_end_that_we_knew_nothing_of_is_when_it_was(tenant_id):
+    hear(STARTUP, at=NOW - 10 * DAY)
+    for late in range(2):
+        hear(replace(STARTUP, status="canceled", ended_at=NOW - 3 * DAY), at=NOW + late * DAY)
+    assert terms(tenant_id) == [("startup", hour_of(BEGUN)), ("free", hour_of(NOW - 3 * DAY))]
+
+
+def test_an_old_subscription_says_nothing_about_a_plan_that_staff_gave(tenant_id):
+    ended = replace(STARTUP, status="canceled", ended_at=BEGUN + DAY)
+    hear(ended)
+    plan_set(tenant_id=tenant_id, code="enterprise")
+    hear(ended, at=NOW + DAY)
+    assert plan_of(tenant_id).code == "enterprise"
+
+
+def test_a_subscription_that_is_not_paid_gives_no_plan_until_it_is(tenant_id):
+    hear(STARTUP, at=NOW - 10 * DAY)
+    hear(replace(STARTUP, status="unpaid"))
+    assert plan_of(tenant_id).code == "free"
+    hear(STARTUP, at=NOW + DAY)
+    assert plan_of(tenant_id).code == "startup"
+    codes = [code for code, _ in terms(tenant_id)]
+    assert codes in (["startup", "free", "startup"], ["startup", "startup"])  # one row where both are in one hour
+
+
+def test_what_comes_next_is_remembered(tenant_id):
+    account = hear(replace(STARTUP, next_plan_code="free", ends_at=BEGUN + 30 * DAY))
+    assert (account.next_plan_code, account.ends_at) == ("free", BEGUN + 30 * DAY)
+    assert hear(STARTUP, at=NOW + DAY).next_plan_code == ""
