@@ -41,7 +41,7 @@ def checkout_begin(
     account = account_ensure(gateway, tenant_id=tenant_id, email=email)
     if account.subscription and account.status in PAYING:
         raise Conflict("There is a subscription already; end it in the customer portal first.")
-    prices = gateway.prices_ensure(_priced(plan))
+    prices = gateway.prices_ensure(priced(plan))
     return gateway.checkout_url(
         customer=account.customer, prices=prices, success_url=success_url, cancel_url=cancel_url
     )
@@ -98,6 +98,7 @@ def accounts_unseen(*, now: datetime, at_most: int = 100) -> list[str]:
     return list(stale.values_list("customer", flat=True)[:at_most])
 
 
-def _priced(plan: PlanInfo) -> Priced:
+def priced(plan: PlanInfo) -> Priced:
+    """A plan as Stripe sells it."""
     micro_cents = None if plan.overage_cents is None else overage_micro_cents(plan.overage_cents)
     return Priced(plan.code, plan.name, plan.price_cents, micro_cents)

@@ -46,6 +46,7 @@ class Account(models.Model):
     ends_at = models.DateTimeField(null=True, blank=True, help_text="When it ends, if it is not to renew.")
     renews_at = models.DateTimeField(null=True, blank=True, help_text="When the period ends that it is in.")
     next_plan_code = models.CharField(max_length=32, blank=True, help_text="The plan that begins at the renewal.")
+    changing_until = models.DateTimeField(null=True, blank=True, help_text="While Stripe is asked to change the plan.")
     created_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(null=True, blank=True, help_text="When Stripe was asked last.")
 

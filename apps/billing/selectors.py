@@ -11,7 +11,7 @@ from apps.billing.models import CHECKS, PAYING, Account, Posted, Usage
 from apps.billing.periods import period_of, periods_until
 from apps.billing.rating import Bill, BilledPeriod, Terms, bill, cheaper_with
 from apps.billing.terms import terms_from
-from apps.plans.selectors import plans_all, terms_of
+from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_get, plans_all, terms_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,15 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class AccountInfo:
-    """The tenant at Stripe. `status` is Stripe's word, empty without a subscription."""
+    """The tenant at Stripe. `status` is Stripe's word, empty without a subscription; `next_plan` is what begins at
+    `renews_at`, if anything does.
+    """
 
     customer: str
     status: str
+    renews_at: datetime | None
     ends_at: datetime | None
+    next_plan: PlanInfo | None
     is_paying: bool
 
 
@@ -47,7 +51,11 @@ def account_of(tenant_id: int) -> AccountInfo | None:
     account = Account.objects.filter(tenant_id=tenant_id).first()
     if account is None:
         return None
-    return AccountInfo(account.customer, account.status, account.ends_at, account.status in PAYING)
+    following = DEFAULT_PLAN if account.ends_at else account.next_plan_code
+    return AccountInfo(
+        account.customer, account.status, account.renews_at, account.ends_at,
+        plan_get(following) if following else None, account.status in PAYING,
+    )  # fmt: skip
 
 
 def bill_of(tenant_id: int, moment: datetime, *, now: datetime) -> StatedBill:
@@ -68,6 +76,11 @@ def advice_for(stated: StatedBill) -> Advice | None:
     larger = [terms_from(plan) for plan in plans_all() if not plan.price_is_from and plan.price_cents > price]
     found = cheaper_with(stated.bill, larger)
     return Advice(*found) if found else None
+
+
+def usage_of(period: BilledPeriod) -> int:
+    """Units that are billed in the period, as far as they are posted. Inside the tenant's scope."""
+    return int(Usage.objects.filter(_in(period)).aggregate(units=Sum("delta"))["units"] or 0)
 
 
 def usage_by_day(period: BilledPeriod) -> dict[datetime, int]:

@@ -18,20 +18,13 @@ from apps.billing.overage import overage_make, untold
 from apps.billing.rating import BilledPeriod, Terms
 from apps.billing.telling import overage_tell
 from tests.billing.rows import H0, HOUR, NOW, count, late, settle
-from tests.billing.sandbox.rig import KEY, Sandbox
+from tests.billing.sandbox.rig import KEY
 
 TENANTS = itertools.count(1)
 KILLS = int(os.environ.get("BILLING_KILLS", "30"))
 TERMS = Terms("startup", "Startup", 4_900, 1_000, 5_000)
 PERIOD = BilledPeriod(H0 - 100 * HOUR, NOW + 500 * HOUR, NOW + 500 * HOUR, TERMS)
 SINCE, UNTIL = H0 - 24 * HOUR, H0 + 24 * HOUR
-
-
-@pytest.fixture(scope="module")
-def stand_in(tmp_path_factory):
-    made = Sandbox(tmp_path_factory.mktemp("stripe"))
-    yield made
-    made.stop()
 
 
 @pytest.fixture

@@ -67,7 +67,8 @@ class Subscriptions:
 
     def upgrade(self, subscription: str, *, code: str, prices: list[str], lines: Sequence[ExtraLine]) -> None:
         """To another plan now: a period begins, its fee and `lines` are charged at once, and if that fails nothing has
-        changed. Does nothing where the subscription is on that plan. Raises StripeUnknown, StripeRefused.
+        changed. Does nothing where the subscription is on that plan. Not for one that is to change or end. Raises
+        StripeUnknown, StripeRefused.
         """
         with told_apart():
             held = self._retrieve(subscription)
@@ -80,38 +81,43 @@ class Subscriptions:
                 "payment_behavior": "error_if_incomplete",
                 "add_invoice_items": [self._extra(line) for line in lines],
             }
-            self._continue(held)
             self._client.v1.subscriptions.update(subscription, cast("Any", wanted))
 
     def change_at_renewal(self, subscription: str, *, code: str, prices: list[str]) -> None:
-        """To another plan when this period ends. Raises StripeUnknown, StripeRefused."""
+        """To another plan when this period ends. Not for one that is to change or end already. Raises StripeUnknown,
+        StripeRefused.
+        """
         with told_apart():
-            held = self._retrieve(subscription)
-            self._continue(held)
             schedule = self._client.v1.subscription_schedules.create({"from_subscription": subscription})
-            current = schedule.phases[0]
+            current = schedule.phases[0].to_dict()
             phases = [
                 {
-                    "items": [_phase_item(item.price, item.quantity) for item in current["items"]],
-                    "start_date": current.start_date,
-                    "end_date": current.end_date,
+                    "items": [_phase_item(item["price"], item.get("quantity")) for item in current["items"]],
+                    "start_date": current["start_date"],
+                    "end_date": current["end_date"],
                 },
-                {"items": [_phase_item(prices[0], 1), *(_phase_item(price, None) for price in prices[1:])],
-                 "proration_behavior": "none"},
-            ]  # fmt: skip
+                {
+                    "items": [_phase_item(price, 1 if place == 0 else None) for place, price in enumerate(prices)],
+                    "proration_behavior": "none",
+                },
+            ]
             wanted = {"phases": phases, "end_behavior": "release", "metadata": {PLAN: code}}
             self._client.v1.subscription_schedules.update(schedule.id, cast("Any", wanted))
 
     def end_at_renewal(self, subscription: str) -> None:
         """Raises StripeUnknown, StripeRefused."""
         with told_apart():
-            self._continue(self._retrieve(subscription))
             self._client.v1.subscriptions.update(subscription, {"cancel_at_period_end": True})
 
     def keep(self, subscription: str) -> None:
         """Takes back what was to happen at the renewal. Raises StripeUnknown, StripeRefused."""
         with told_apart():
-            self._continue(self._retrieve(subscription))
+            held = self._retrieve(subscription)
+            schedule = held.schedule
+            if schedule is not None and not isinstance(schedule, str) and schedule.status == "active":
+                self._client.v1.subscription_schedules.release(schedule.id)
+            if held.cancel_at_period_end or held.cancel_at:
+                self._client.v1.subscriptions.update(subscription, {"cancel_at_period_end": False})
 
     def _extra(self, line: ExtraLine) -> dict[str, Any]:
         return {
@@ -134,13 +140,6 @@ class Subscriptions:
 
     def _retrieve(self, subscription: str) -> "stripe.Subscription":
         return self._client.v1.subscriptions.retrieve(subscription, {"expand": ["schedule"]})
-
-    def _continue(self, held: "stripe.Subscription") -> None:
-        schedule = held.schedule
-        if schedule is not None and not isinstance(schedule, str) and schedule.status in ("active", "not_started"):
-            self._client.v1.subscription_schedules.release(schedule.id)
-        if held.cancel_at_period_end or held.cancel_at:
-            self._client.v1.subscriptions.update(held.id, {"cancel_at_period_end": False})
 
 
 def _subscribed(held: "stripe.Subscription") -> Subscribed:
@@ -180,9 +179,8 @@ def _items(held: "stripe.Subscription", prices: list[str]) -> list[dict[str, Any
     return changed
 
 
-def _phase_item(price: Any, quantity: int | None) -> dict[str, Any]:
-    ident = price if isinstance(price, str) else price.id
-    return {"price": ident} if quantity is None else {"price": ident, "quantity": quantity}
+def _phase_item(price: str, quantity: int | None) -> dict[str, Any]:
+    return {"price": price} if quantity is None else {"price": price, "quantity": quantity}
 
 
 def _moment(at: datetime) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from django import template
 
+from apps.billing.gateways.subscriptions import Extra, ExtraLine
 from apps.billing.money import MICRO, dollars
 from apps.billing.rating import Line, LineKind
 
@@ -26,4 +27,12 @@ def described(line: Line, plan: str) -> str:
         LineKind.BASE: f"{plan}, a month",
         LineKind.UNUSED: "Hours that the period did not have",
         LineKind.OVERAGE: "Checks beyond the included ones",
+    }[line.kind]
+
+
+@register.filter
+def extra(line: ExtraLine, plan: str) -> str:
+    return {
+        Extra.UNUSED: f"{plan}, the hours that are left of what was paid",
+        Extra.OVERAGE: f"{plan}, checks beyond the included ones",
     }[line.kind]
