@@ -29,6 +29,7 @@ app.conf.update(
         "usage-post": {"task": "billing.usage_post", "schedule": 60.0, "options": {"expires": 60}},
         "usage-correct": {"task": "billing.usage_correct", "schedule": 3_600.0, "options": {"expires": 3_600}},
         "overage-tell": {"task": "billing.overage_tell", "schedule": 300.0, "options": {"expires": 300}},
+        "periods-settle": {"task": "billing.periods_settle", "schedule": 1_800.0, "options": {"expires": 1_800}},
         "accounts-sweep": {"task": "billing.accounts_sweep", "schedule": 300.0, "options": {"expires": 300}},
         "quota-counters": {"task": "billing.quota_counters_raise", "schedule": 60.0, "options": {"expires": 60}},
         "settle": {"task": "analytics.settle", "schedule": 60.0, "options": {"expires": 60}},

@@ -76,9 +76,12 @@ def _counted_empty(owner):
     full = [name for name in names if owner.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(name)).fetchone()]
     if full:
         owner.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(full)))
-        for watermark in ("analytics.settled", "analytics.folded", "billing.posted"):
-            owner.execute(f"UPDATE {watermark} SET until = 'epoch'")
-        owner.execute("UPDATE billing.posted SET late_until = 'epoch', overage_number = 0")
+    for watermark in ("analytics.settled", "analytics.folded"):
+        owner.execute(f"UPDATE {watermark} SET until = 'epoch' WHERE until <> 'epoch'")
+    owner.execute(
+        "UPDATE billing.posted SET until = 'epoch', late_until = 'epoch', overage_number = 0"
+        " WHERE (until, late_until, overage_number) <> ('epoch', 'epoch', 0)"
+    )
 
 
 def _become(variable, name, *, is_owner):

@@ -54,7 +54,7 @@ def account_sync(gateway: StripeGateway, *, customer: str, now: datetime) -> Acc
     if not Account.objects.filter(customer=customer).exists():
         log.warning("stripe_customer_unknown", customer=customer)
         return None
-    seen = gateway.subscriptions.of(customer)
+    seen = _not_unpaid(gateway, gateway.subscriptions.of(customer), customer)
     with transaction.atomic():
         account = Account.objects.select_for_update().get(customer=customer)
         if account.seen_at is None or account.seen_at <= now:
@@ -62,9 +62,19 @@ def account_sync(gateway: StripeGateway, *, customer: str, now: datetime) -> Acc
     return account
 
 
+def _not_unpaid(gateway: StripeGateway, seen: list[Subscribed], customer: str) -> list[Subscribed]:
+    """What is not paid after the last try ends, also where Stripe is set to keep it: there would be no saying which
+    hours of it count.
+    """
+    unpaid = [one.id for one in seen if one.status == "unpaid"]
+    for ident in unpaid:
+        gateway.subscriptions.cancel(ident)
+    return gateway.subscriptions.of(customer) if unpaid else seen
+
+
 def _apply(account: Account, seen: Sequence[Subscribed], now: datetime) -> None:
     """Subscriptions that began and ended unheard of leave their terms too: each counts from when Stripe says."""
-    was_paying = account.status in PAYING
+    was_paying, was_since = account.status in PAYING, plan_since(account.tenant_id)
     living = [one for one in seen if one.ended_at is None]
     current = living[-1] if living else None
     account.subscription = current.id if current else ""
@@ -77,16 +87,18 @@ def _apply(account: Account, seen: Sequence[Subscribed], now: datetime) -> None:
         if one.ended_at is not None:
             _ended_apply(account.tenant_id, one, one.ended_at)
     if current is not None and current.status in PAYING:
-        plan_set(tenant_id=account.tenant_id, code=current.plan_code, since=current.since)
+        plan_set(tenant_id=account.tenant_id, code=current.plan_code, since=current.since, sold_under=current.id)
     elif was_paying and plan_of(account.tenant_id).code != DEFAULT_PLAN:
         plan_set(tenant_id=account.tenant_id, code=DEFAULT_PLAN)
+    if plan_since(account.tenant_id) != was_since:
+        account.settle_at = None  # a period has ended
     account.save()
 
 
 def _ended_apply(tenant_id: int, one: Subscribed, ended_at: datetime) -> None:
     since = plan_since(tenant_id)
     if since is None or one.since > since:
-        plan_set(tenant_id=tenant_id, code=one.plan_code, since=one.since)
+        plan_set(tenant_id=tenant_id, code=one.plan_code, since=one.since, sold_under=one.id)
     since = plan_since(tenant_id)
     if plan_of(tenant_id).code == one.plan_code and since is not None and since <= ended_at:
         plan_set(tenant_id=tenant_id, code=DEFAULT_PLAN, since=ended_at)

@@ -12,8 +12,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.billing.accounts import account_sync, priced
+from apps.billing.gateways.charges import Extra, ExtraLine
 from apps.billing.gateways.stripe import StripeGateway
-from apps.billing.gateways.subscriptions import Extra, ExtraLine
 from apps.billing.models import PAYING, Account
 from apps.billing.periods import period_of
 from apps.billing.rating import BilledPeriod, LineKind, bill

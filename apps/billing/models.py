@@ -46,9 +46,36 @@ class Account(models.Model):
     ends_at = models.DateTimeField(null=True, blank=True, help_text="When it ends, if it is not to renew.")
     renews_at = models.DateTimeField(null=True, blank=True, help_text="When the period ends that it is in.")
     next_plan_code = models.CharField(max_length=32, blank=True, help_text="The plan that begins at the renewal.")
+    settle_at = models.DateTimeField(null=True, blank=True, help_text="When a period may have ended that is unsettled.")
     changing_until = models.DateTimeField(null=True, blank=True, help_text="While Stripe is asked to change the plan.")
     created_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(null=True, blank=True, help_text="When Stripe was asked last.")
 
     def __str__(self) -> str:
         return f"{self.tenant_id} as {self.customer}"
+
+
+class Settlement(models.Model):
+    """A period that is over: cents that it came to, and cents that Stripe had charged for it."""
+
+    id = models.BigAutoField(primary_key=True)
+    tenant_id = models.BigIntegerField()
+    period_at = models.DateTimeField()
+    billed_cents = models.BigIntegerField()
+    charged_cents = models.BigIntegerField()
+    made_at = models.DateTimeField(db_default=Now())
+    done_at = models.DateTimeField(
+        null=True, blank=True, help_text="When Stripe had the correction, if one was needed."
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "period_at"], name="billing_settlement_one_a_period")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} from {self.period_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def correction_cents(self) -> int:
+        return self.billed_cents - self.charged_cents

@@ -7,12 +7,16 @@ telling it twice counts once.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from apps.analytics.ingest.database import Connection
 from apps.billing.ledger import CORRECTED
 from apps.billing.models import CHECKS
 from apps.billing.rating import BilledPeriod, bill
+
+# Stripe's period begins somewhere in the first hour of ours and ends somewhere in the hour after it, so of all moments
+# of an hour its last second is sure to lie in the same one of both.
+LAST_SECOND = timedelta(minutes=59, seconds=59)
 
 PeriodsOf = Callable[[int], Sequence[BilledPeriod]]  # of a tenant, in order, the current one last
 
@@ -42,7 +46,7 @@ def overage_make(connection: Connection, *, now: datetime, periods_of: PeriodsOf
             found
             for tenant_id, _ in tenants
             for period in periods_of(tenant_id)
-            if period.ends_at > now - CORRECTED and (found := _difference(connection, tenant_id, period))
+            if period.ends_at > now - CORRECTED and (found := _difference(connection, tenant_id, period, now))
         ]
         looked_at = max((number for _, number in tenants), default=row[0])
         connection.execute("UPDATE billing.posted SET overage_number = %s", [looked_at])
@@ -59,7 +63,7 @@ def untold(connection: Connection, tenants: Sequence[int], *, at_most: int) -> l
     return [OverageRow(*row) for row in rows.fetchall()]
 
 
-def _difference(connection: Connection, tenant_id: int, period: BilledPeriod) -> OverageRow | None:
+def _difference(connection: Connection, tenant_id: int, period: BilledPeriod, now: datetime) -> OverageRow | None:
     if period.terms.overage_micro_cents is None:
         return None
     row = connection.execute(
@@ -76,7 +80,8 @@ def _difference(connection: Connection, tenant_id: int, period: BilledPeriod) ->
     if not units:
         return None
     identifier = f"{tenant_id}.{CHECKS}.{period.starts_at:%Y%m%d%H}.{seq}"
-    made = OverageRow(tenant_id, period.starts_at, seq, units, last_hour or period.starts_at, identifier)
+    at = min((last_hour or period.starts_at) + LAST_SECOND, now)
+    made = OverageRow(tenant_id, period.starts_at, seq, units, at, identifier)
     connection.execute(
         "INSERT INTO billing.overage (tenant_id, period_at, seq, units, at, identifier)"
         " VALUES (%s, %s, %s, %s, %s, %s)",

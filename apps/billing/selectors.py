@@ -113,7 +113,7 @@ def _stated(periods: Sequence[BilledPeriod], now: datetime) -> list[StatedBill]:
         StatedBill(
             bill(period, int(used[str(place)] or 0)),
             until if until > period.starts_at else None,
-            _is_final(period, until, now),
+            is_final(period, until, now),
         )
         for place, period in enumerate(periods)
     ]
@@ -123,6 +123,6 @@ def _in(period: BilledPeriod) -> Q:
     return Q(meter=CHECKS, billing_hour__gte=period.starts_at, billing_hour__lt=period.ends_at)
 
 
-def _is_final(period: BilledPeriod, until: datetime, now: datetime) -> bool:
-    """After the grace, and not before its last hour was posted."""
+def is_final(period: BilledPeriod, until: datetime, now: datetime) -> bool:
+    """After the grace, and not before its last hour was posted, which is what `until` says."""
     return now >= period.ends_at + GRACE and until >= period.ends_at

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.analytics.ingest.database import connect
-from apps.billing import accounts, ledger, telling
+from apps.billing import accounts, ledger, settling, telling
 from apps.billing.gateways.errors import StripeUnknown
 from apps.billing.gateways.stripe import gateway
 from apps.billing.metering import quota_counters_raise
@@ -50,7 +50,15 @@ def overage_tell() -> None:
 
 @shared_task(name="billing.account_sync", autoretry_for=(StripeUnknown,), max_retries=5, retry_backoff=2)
 def account_sync(customer: str) -> None:
-    accounts.account_sync(gateway(), customer=customer, now=timezone.now())
+    _sync(customer)
+
+
+@shared_task(name="billing.periods_settle")
+def periods_settle() -> None:
+    if not settings.STRIPE_SECRET_KEY:
+        return
+    with closing(connect()) as connection:
+        settling.periods_settle(connection, gateway(), now=timezone.now())
 
 
 @shared_task(name="billing.accounts_sweep")
@@ -59,7 +67,12 @@ def accounts_sweep() -> None:
     if not settings.STRIPE_SECRET_KEY:
         return
     for customer in accounts.accounts_unseen(now=timezone.now()):
-        accounts.account_sync(gateway(), customer=customer, now=timezone.now())
+        _sync(customer)
+
+
+def _sync(customer: str) -> None:
+    if accounts.account_sync(gateway(), customer=customer, now=timezone.now()) is not None:
+        gateway().charges.drafts_hold(customer, grace=settling.DRAFTS_WAIT)
 
 
 def periods_of(tenant_id: int) -> list[BilledPeriod]:

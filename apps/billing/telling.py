@@ -15,6 +15,7 @@ from apps.billing.gateways.errors import StripeRefused, StripeUnknown
 from apps.billing.gateways.stripe import OLDEST, StripeGateway
 from apps.billing.overage import OverageRow, untold
 from apps.billing.rating import HOUR
+from apps.plans.periods import hour_of
 
 REMEMBERED = timedelta(hours=20)  # an identifier is, for a day at least
 
@@ -82,7 +83,8 @@ def _was_counted(connection: Connection, gateway: StripeGateway, row: OverageRow
         [row.tenant_id, row.at],
     ).fetchone()
     assert known is not None
-    counted = gateway.usage_told(customer=customer, meter=gateway.meter_ensure(), since=row.at, until=row.at + HOUR)
+    hour = hour_of(row.at)
+    counted = gateway.usage_told(customer=customer, meter=gateway.meter_ensure(), since=hour, until=hour + HOUR)
     return counted == int(known[0]) + row.units
 
 

@@ -64,6 +64,7 @@ class Term(models.Model):
     tenant_id = models.BigIntegerField()
     starts_at = models.DateTimeField()
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="+")
+    sold_under = models.CharField(max_length=64, blank=True, help_text="The subscription. Empty: it was given.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant_id", "starts_at"], name="plans_term_one_an_hour")]

@@ -58,10 +58,11 @@ class Entitlements:
 
 @dataclass(frozen=True, slots=True)
 class TermInfo:
-    """From `starts_at` on, a whole hour, until the next one."""
+    """From `starts_at` on, a whole hour, until the next one. `sold_under` is empty for a plan that was given."""
 
     starts_at: datetime
     plan: PlanInfo
+    sold_under: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def quota_of(tenant_id: int, now: datetime) -> PlanQuota:
 def terms_of(tenant_id: int) -> list[TermInfo]:
     """In order; the first begins when the tenant did. Raises NotFound for a tenant that is gone."""
     terms = [
-        TermInfo(term.starts_at, _plan_info(term.plan))
+        TermInfo(term.starts_at, _plan_info(term.plan), term.sold_under)
         for term in Term.objects.select_related("plan").filter(tenant_id=tenant_id).order_by("starts_at")
     ]
     begun = hour_of(tenant_get(tenant_id).created_at)

@@ -18,21 +18,24 @@ PAGE = 1_000
 
 
 @transaction.atomic
-def plan_set(*, tenant_id: int, code: str, since: datetime | None = None) -> PlanInfo:
+def plan_set(*, tenant_id: int, code: str, since: datetime | None = None, sold_under: str = "") -> PlanInfo:
     """Rules that the new plan would not allow go on counting; they can be switched off and deleted, not edited.
 
     A billing period begins, at `since` where whoever sold the plan says when that was, else now. What is older than the
-    tenant's last change cannot come before it, and begins now too. Raises NotFound for an unknown plan.
+    tenant's last change cannot come before it, and begins now too. `sold_under` names a subscription; the same plan
+    under another one begins anew. Raises NotFound for an unknown plan.
     """
     plan = plan_get(code)
     held = TenantPlan.objects.filter(tenant_id=tenant_id).first()
-    if held is None or held.plan_id != plan.code:
+    if held is None or held.plan_id != plan.code or (sold_under and sold_under != _sold_under(tenant_id)):
         now = timezone.now()
         if since is None or since > now or (held is not None and hour_of(since) < hour_of(held.since_at)):
             since = now
         TenantPlan.objects.update_or_create(tenant_id=tenant_id, defaults={"plan_id": plan.code, "since_at": since})
         # Bills know whole hours, and so do the doors: the hour of the change is the new plan's.
-        Term.objects.update_or_create(tenant_id=tenant_id, starts_at=hour_of(since), defaults={"plan_id": plan.code})
+        Term.objects.update_or_create(
+            tenant_id=tenant_id, starts_at=hour_of(since), defaults={"plan_id": plan.code, "sold_under": sold_under}
+        )
         _renewal_put(tenant_id, now)
         revision_bump(tenant_id=tenant_id)
     return plan
@@ -98,6 +101,11 @@ def _renewals_begin(now: datetime) -> None:
             ignore_conflicts=True,
         )
         after_id = page[-1]
+
+
+def _sold_under(tenant_id: int) -> str:
+    latest = Term.objects.filter(tenant_id=tenant_id).order_by("-starts_at").values_list("sold_under", flat=True)
+    return latest.first() or ""
 
 
 def _renewal_put(tenant_id: int, now: datetime) -> None:

@@ -79,14 +79,20 @@ def test_an_old_subscription_says_nothing_about_a_plan_that_staff_gave(tenant_id
     assert plan_of(tenant_id).code == "enterprise"
 
 
-def test_a_subscription_that_is_not_paid_gives_no_plan_until_it_is(tenant_id):
+def test_a_subscription_that_nobody_paid_for_ends(tenant_id):
     hear(STARTUP, at=NOW - 10 * DAY)
-    hear(replace(STARTUP, status="unpaid"))
-    assert plan_of(tenant_id).code == "free"
-    hear(STARTUP, at=NOW + DAY)
-    assert plan_of(tenant_id).code == "startup"
-    codes = [code for code, _ in terms(tenant_id)]
-    assert codes in (["startup", "free", "startup"], ["startup", "startup"])  # one row where both are in one hour
+    held = {"sub_1": replace(STARTUP, status="unpaid")}
+
+    class Subscriptions:
+        def of(self, customer):
+            return list(held.values())
+
+        def cancel(self, ident):
+            held[ident] = replace(held[ident], status="canceled", ended_at=NOW)
+
+    account = account_sync(SimpleNamespace(subscriptions=Subscriptions()), customer="cus_1", now=NOW)
+    assert (account.status, account.subscription) == ("", "")
+    assert terms(tenant_id) == [("startup", hour_of(BEGUN)), ("free", hour_of(NOW))]
 
 
 def test_what_comes_next_is_remembered(tenant_id):

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from apps.billing.changes import When, change_offer, plan_change
+from apps.billing.gateways.charges import Extra
 from apps.billing.gateways.errors import StripeRefused
 from apps.billing.gateways.stripe import gateway
-from apps.billing.gateways.subscriptions import Extra
 from apps.billing.models import Account
 from apps.billing.periods import period_of
 from apps.billing.tasks import usage_post

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from django.conf import settings
 
+from apps.billing.gateways.charges import Charges
 from apps.billing.gateways.errors import told_apart
 from apps.billing.gateways.subscriptions import Subscriptions
 from apps.billing.money import CURRENCY, MICRO
@@ -50,6 +51,7 @@ class StripeGateway:
             http_client=stripe.RequestsClient(timeout=TIMEOUT_S),
         )
         self.subscriptions = Subscriptions(self._client)
+        self.charges = Charges(self._client)
 
     def meter_ensure(self) -> Meter:
         """Made by whoever comes first. Raises StripeUnknown, StripeRefused."""

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, cast
 
+from apps.billing.gateways.charges import PERIOD, ExtraLine, product_ensure
 from apps.billing.gateways.errors import StripeRefused, told_apart
 from apps.billing.money import CURRENCY
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import stripe
 
 PLAN = "plan"  # the key in our metadata that names one of our plans
-PERIOD = "period"  # the key on an item of an invoice that names the billing period which it is for
 _NEVER_BEGUN = ("incomplete", "incomplete_expired")
 _ENDED = "canceled"
 
@@ -33,24 +32,6 @@ class Subscribed:
     ends_at: datetime | None
     ended_at: datetime | None
     next_plan_code: str
-
-
-class Extra(StrEnum):
-    """What our own lines on an invoice are for. Stripe prints a product's name on them."""
-
-    UNUSED = "Unused hours of the plan before"
-    OVERAGE = "Checks beyond the included ones"
-    CORRECTION = "Correction of a period before"
-
-
-@dataclass(frozen=True, slots=True)
-class ExtraLine:
-    """Cents, negative ones are given back, of the billing period [since, until)."""
-
-    kind: Extra
-    cents: int
-    since: datetime
-    until: datetime
 
 
 class Subscriptions:
@@ -109,6 +90,11 @@ class Subscriptions:
         with told_apart():
             self._client.v1.subscriptions.update(subscription, {"cancel_at_period_end": True})
 
+    def cancel(self, subscription: str) -> None:
+        """Now. Raises StripeUnknown, StripeRefused."""
+        with told_apart():
+            self._client.v1.subscriptions.cancel(subscription)
+
     def keep(self, subscription: str) -> None:
         """Takes back what was to happen at the renewal. Raises StripeUnknown, StripeRefused."""
         with told_apart():
@@ -121,22 +107,14 @@ class Subscriptions:
 
     def _extra(self, line: ExtraLine) -> dict[str, Any]:
         return {
-            "price_data": {"currency": CURRENCY, "product": self._product(line.kind), "unit_amount": line.cents},
+            "price_data": {
+                "currency": CURRENCY,
+                "product": product_ensure(self._client, line.kind),
+                "unit_amount": line.cents,
+            },
             "metadata": {PERIOD: line.since.isoformat()},
             "period": {"start": _moment(line.since), "end": _moment(line.until)},
         }
-
-    def _product(self, kind: Extra) -> str:
-        """Its id, which we choose; made by whoever comes first."""
-        import stripe
-
-        ident = f"ratelimiter-{kind.name.lower()}"
-        try:
-            self._client.v1.products.create({"id": ident, "name": kind.value})
-        except stripe.InvalidRequestError as error:
-            if error.code != "resource_already_exists":
-                raise
-        return ident
 
     def _retrieve(self, subscription: str) -> "stripe.Subscription":
         return self._client.v1.subscriptions.retrieve(subscription, {"expand": ["schedule"]})

@@ -2,7 +2,7 @@
 
 from django import template
 
-from apps.billing.gateways.subscriptions import Extra, ExtraLine
+from apps.billing.gateways.charges import Extra, ExtraLine
 from apps.billing.money import MICRO, dollars
 from apps.billing.rating import Line, LineKind
 
