@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from apps.billing.ledger import usage_correct, usage_post
-from apps.billing.overage import overage_make, untold
+from apps.billing.overage import LAST_SECOND, overage_make, untold
 from apps.billing.rating import BilledPeriod, Terms, bill
 from tests.billing.rows import H0, HOUR, NOW, count, late, settle
 
@@ -40,7 +40,11 @@ def test_only_what_is_beyond_the_included_checks_is_told_and_once(metering):
     count(metering, 1, H0 + HOUR, 300)
     settle(metering, H0 + 2 * HOUR)
     [row] = turn(metering)
-    assert (row.units, row.at, row.identifier) == (200, H0 + HOUR, f"1.checks.{BEFORE.starts_at:%Y%m%d%H}.0")
+    assert (row.units, row.at, row.identifier) == (
+        200,
+        H0 + HOUR + LAST_SECOND,
+        f"1.checks.{BEFORE.starts_at:%Y%m%d%H}.0",
+    )
     assert turn(metering) == []
     assert [one.identifier for one in untold(metering, [1], at_most=9)] == [row.identifier]
 
