@@ -22,6 +22,9 @@ app.conf.update(
         "analytics.purge": {"queue": "rollups"},
         "analytics.identifiers_forget": {"queue": "rollups"},
         "analytics.tables_ensure": {"queue": "cells"},  # its worker has the owner's database role
+        "notifications.email": {"queue": "email"},
+        "notifications.sweep": {"queue": "notify"},
+        "notifications.purge": {"queue": "notify"},
         "tenants.cells_ensure": {"queue": "cells"},
     },
     beat_schedule={
@@ -35,6 +38,8 @@ app.conf.update(
         "settle": {"task": "analytics.settle", "schedule": 60.0, "options": {"expires": 60}},
         "analytics-purge": {"task": "analytics.purge", "schedule": 3_600.0, "options": {"expires": 3_600}},
         "analytics-tables": {"task": "analytics.tables_ensure", "schedule": 3_600.0, "options": {"expires": 3_600}},
+        "notifications-sweep": {"task": "notifications.sweep", "schedule": 10.0, "options": {"expires": 10}},
+        "notifications-purge": {"task": "notifications.purge", "schedule": 86_400.0, "options": {"expires": 86_400}},
         "cells-ensure": {"task": "tenants.cells_ensure", "schedule": 300.0, "options": {"expires": 300}},
     },
     task_ignore_result=True,

@@ -1,5 +1,7 @@
 """The control plane's environment variables; nothing else in Django reads os.environ."""
 
+import base64
+import hmac
 import os
 from pathlib import Path
 from typing import Annotated
@@ -46,7 +48,12 @@ class Env(msgspec.Struct, frozen=True):
     email_port: Annotated[int, Meta(ge=1, le=65_535)] = 587
     email_user: str = ""
     email_password: str = ""
+    email_provider: Annotated[
+        str, Meta(pattern="^(|smtp|ses|sendgrid)$", description="who takes mails; empty: smtp where EMAIL_HOST is set")
+    ] = ""
+    email_api_key: Annotated[str, Meta(description="SendGrid's; SES takes AWS's own variables")] = ""
     email_from: Annotated[str, Meta(description="sender of the product's mails")] = "Ratelimiter <hello@localhost>"
+    sealing_keys: Annotated[str, Meta(description="comma-separated Fernet keys for secrets at rest; newest first")] = ""
     log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least to be logged")] = "INFO"
     log_format: Annotated[str, Meta(pattern="^(json|console)$", description="console is for people")] = "json"
     web_metrics_port: Annotated[int, Meta(ge=0, le=65_535, description="the portal's /metrics; 0 is none")] = 0
@@ -83,6 +90,33 @@ class Env(msgspec.Struct, frozen=True):
         except ValueError as error:
             raise EnvironmentInvalid(f"COUNTERS_URL: {error}") from None
         return self.counters_url
+
+    def mail_backend(self) -> str:
+        provider = self.email_provider or ("smtp" if self.email_host else "file")
+        if provider == "smtp" and not self.email_host:
+            raise EnvironmentInvalid("EMAIL_HOST: needed when EMAIL_PROVIDER is smtp")
+        if provider == "sendgrid" and not self.email_api_key:
+            raise EnvironmentInvalid("EMAIL_API_KEY: needed when EMAIL_PROVIDER is sendgrid")
+        return {
+            "file": "django.core.mail.backends.filebased.EmailBackend",
+            "smtp": "django.core.mail.backends.smtp.EmailBackend",
+            "ses": "anymail.backends.amazon_ses.EmailBackend",
+            "sendgrid": "anymail.backends.sendgrid.EmailBackend",
+        }[provider]
+
+    def sealing(self) -> list[str]:
+        """Fernet keys, the newest first; without any, one made of SECRET_KEY."""
+        keys = [key.strip() for key in self.sealing_keys.split(",") if key.strip()]
+        if not keys:
+            made = hmac.digest(self.secret_key.encode(), b"secrets at rest", "sha256")
+            return [base64.urlsafe_b64encode(made).decode()]
+        try:
+            wrong = [key for key in keys if len(base64.urlsafe_b64decode(key)) != 32]
+        except ValueError:
+            wrong = keys
+        if wrong:
+            raise EnvironmentInvalid("SEALING_KEYS: each must be 32 bytes in URL-safe base64")
+        return keys
 
     def redis(self, database: int) -> str:
         """The bus's URL with another database number."""

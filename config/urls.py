@@ -19,6 +19,7 @@ urlpatterns = [
     path("", include("apps.core.urls")),
     path("", include("apps.tenants.urls")),
     path("", include("apps.plans.urls")),
+    path("", include("apps.notifications.urls")),
     path("", include("apps.apikeys.urls")),
     path("", include("apps.limits.urls")),
     path("", include("apps.analytics.urls")),

@@ -12,6 +12,7 @@ SLOW_LAST = (
     "events",
     "engine",
     "plans",
+    "notifications",
     "apikeys",
     "limits",
     "analytics",

@@ -10,6 +10,10 @@ from apps.limits.override_services import override_put
 from apps.limits.overrides import OverrideSpec
 from apps.limits.services import rule_create
 from apps.limits.specs import RuleSpec
+from apps.notifications.kinds import KINDS
+from apps.notifications.models import Attempt, Delivery
+from apps.notifications.preferences import inbox_read, matrix_set
+from apps.notifications.services import notify
 from apps.plans.services import plan_set
 from apps.tenants.services import membership_put, user_create
 
@@ -73,6 +77,21 @@ def key_make(tenant_id, *, live=True, **fields):
     """Returns apikeys.services.KeyIssued."""
     with tenant_scope(tenant_id):
         return key_create(tenant_id=tenant_id, name="api", live=live, **fields)
+
+
+def notice_make(tenant_id, kind="quota.warning", dedupe_key="once", **context):
+    """Tells the kind's own example, changed by `context`. Returns the notice's id."""
+    return notify(tenant_id=tenant_id, kind=kind, dedupe_key=dedupe_key, context={**KINDS[kind].example, **context})
+
+
+def notices_fill(member):
+    """A row in every table of the room."""
+    notice_make(member.tenant_id)
+    with tenant_scope(member.tenant_id):
+        matrix_set(tenant_id=member.tenant_id, chosen=set())
+        inbox_read(tenant_id=member.tenant_id, user_id=member.user_id)
+        delivery = Delivery.objects.first()
+        Attempt.objects.create(tenant_id=member.tenant_id, delivery_id=delivery.id, outcome="sent", duration_ms=1)
 
 
 def colleague_make(tenant_id, role, email=None):

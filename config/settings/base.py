@@ -39,10 +39,11 @@ SHARED_APPS = [
     "apps.core",
     "apps.tenants",
     "apps.plans",
+    "apps.notifications.house",
     "apps.analytics",
     "apps.billing",
 ]
-TENANT_APPS = ["apps.apikeys", "apps.limits"]
+TENANT_APPS = ["apps.notifications", "apps.apikeys", "apps.limits"]
 INSTALLED_APPS = SHARED_APPS + TENANT_APPS
 
 MIDDLEWARE = [
@@ -162,11 +163,18 @@ ALLAUTH_TRUSTED_PROXY_COUNT = env.trusted_proxies
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 
 # Mails
-EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if env.email_host else 'filebased'}.EmailBackend"
+EMAIL_BACKEND = env.mail_backend()
+ANYMAIL = {"SENDGRID_API_KEY": env.email_api_key, "REQUESTS_TIMEOUT": 15}
+EMAIL_TIMEOUT = 15  # seconds
 EMAIL_FILE_PATH = env.email_folder
 EMAIL_HOST, EMAIL_PORT = env.email_host, env.email_port
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS = env.email_user, env.email_password, True
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.email_from
+
+# Notifications
+SEALING_KEYS = env.sealing()
+LANES_A_TENANT = 4  # deliveries of one medium that a tenant may have under way at once
+ENTITLEMENTS = "apps.plans.selectors.entitlements_of"  # plans and notifications are rooms on one floor
 
 # API
 REST_FRAMEWORK = {

@@ -56,6 +56,9 @@ PAGES = {
     "billing:plans": ("get", BUYERS),
     "billing:bought": ("get", BUYERS),
     "billing:portal": ("post", BUYERS),
+    "notifications:inbox": ("get", EVERYBODY),
+    "notifications:preferences": ("get", EVERYBODY),
+    "notifications:channels": ("get", EVERYBODY),
     "tenants:team": ("get", EVERYBODY),
     "tenants:settings": ("get", MANAGERS),
 }

@@ -8,7 +8,7 @@ from django.db import DatabaseError, IntegrityError, ProgrammingError, connectio
 from apps.core.scope import ScopeConflict, TenantUnknown, tenant_scope
 from apps.limits.services import sharding_set
 from tests.database import owner_connection
-from tests.factories import key_make, override_make, rule_make
+from tests.factories import key_make, notices_fill, override_make, rule_make
 
 CELL_MODELS = [
     model for config in apps.get_app_configs() if config.name in settings.TENANT_APPS for model in config.get_models()
@@ -35,6 +35,7 @@ def fill(member):
     with tenant_scope(member.tenant_id):
         sharding_set(tenant_id=member.tenant_id, shards=1, dimension="user")
     key_make(member.tenant_id)
+    notices_fill(member)
 
 
 @each_model

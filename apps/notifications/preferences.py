@@ -1,0 +1,38 @@
+"""What members set: the matrix of kinds, media and roles, their own mails, and how far they have read."""
+
+from collections.abc import Collection
+
+from apps.notifications.audience import roles_hearing
+from apps.notifications.kinds import KINDS, LISTED
+from apps.notifications.models import Channel, Notice, Preference, Seen
+from apps.notifications.selectors import MEMBER_MEDIA, ROLES
+
+
+def matrix_set(*, tenant_id: int, chosen: Collection[tuple[str, str, str]]) -> None:
+    """`chosen` are the (kind, medium, role) that are on; what is as kinds.py has it needs no row."""
+    rows = [
+        Preference(tenant_id=tenant_id, kind=kind.code, medium=medium, role=role, is_on=is_on)
+        for kind in LISTED
+        if kind.is_mutable
+        for medium in MEMBER_MEDIA
+        for role in ROLES
+        if (is_on := (kind.code, medium, role) in chosen) != (role in roles_hearing(kind, medium, ()))
+    ]
+    Preference.objects.filter(tenant_id=tenant_id).delete()
+    Preference.objects.bulk_create(rows)
+
+
+def own_mails_set(*, tenant_id: int, user_id: int, muted: Collection[str]) -> None:
+    """Kinds that cannot be switched off stay on."""
+    kinds = sorted(code for code in muted if code in KINDS and KINDS[code].is_mutable)
+    Channel.objects.update_or_create(
+        tenant_id=tenant_id, owner_id=user_id, is_member=True,
+        defaults={"muted": kinds}, create_defaults={"muted": kinds, "medium": "email", "name": "E-mail"},
+    )  # fmt: skip
+
+
+def inbox_read(*, tenant_id: int, user_id: int) -> None:
+    """Everything that is there now counts as seen."""
+    newest = Notice.objects.filter(tenant_id=tenant_id).order_by("-id").values_list("id", flat=True).first()
+    if newest is not None:
+        Seen.objects.update_or_create(tenant_id=tenant_id, user_id=user_id, defaults={"until_id": newest})

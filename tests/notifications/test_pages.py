@@ -1,0 +1,70 @@
+"""Inbox and preferences, as members see them."""
+
+import pytest
+
+from apps.core.scope import tenant_scope
+from apps.notifications.selectors import matrix_of, muted_by
+from tests.factories import notice_make
+
+
+def page_of(browser, alice, path):
+    return browser.get(f"/t/{alice.slug}/{path}").content.decode()
+
+
+def test_the_inbox_counts_what_is_new_until_it_is_marked_as_read(alices, alice):
+    assert "Nothing happened yet" in page_of(alices, alice, "inbox")
+    for number in range(3):
+        notice_make(alice.tenant_id, dedupe_key=str(number))
+    notice_make(alice.tenant_id, kind="billing.receipt")
+    page = page_of(alices, alice, "inbox")
+    assert page.count("note-new") == 4
+    assert '4<span class="unseen"> new</span>' in page
+    assert page.index("Receipt RL-2026-0042") < page.index("Quota 90 % used")
+    assert '4<span class="unseen"> new</span>' in page_of(alices, alice, "inbox")  # looking is not reading
+    assert alices.post(f"/t/{alice.slug}/inbox").status_code == 302
+    page = page_of(alices, alice, "inbox")
+    assert "note-new" not in page
+    assert "unseen new" not in page
+
+
+def test_a_role_sees_in_the_inbox_what_it_hears_of(as_role, alice):
+    notice_make(alice.tenant_id)
+    notice_make(alice.tenant_id, kind="billing.receipt")
+    assert "Receipt" not in page_of(as_role("developer"), alice, "inbox")
+    assert "Receipt" in page_of(as_role("billing"), alice, "inbox")
+    assert "Nothing happened yet" in page_of(as_role("viewer"), alice, "inbox")
+
+
+def test_a_long_inbox_comes_in_pages(alices, alice):
+    for number in range(35):
+        notice_make(alice.tenant_id, dedupe_key=str(number))
+    page = page_of(alices, alice, "inbox")
+    assert page.count('class="note ') == 30
+    before = page.split("?before=")[1].split('"')[0]
+    assert page_of(alices, alice, f"inbox?before={before}").count('class="note ') == 5
+    assert alices.get(f"/t/{alice.slug}/inbox?before=x").status_code == 200
+
+
+def test_the_table_is_saved_by_who_may_and_shown_to_all(alices, alice, as_role):
+    url = f"/t/{alice.slug}/notifications"
+    chosen = {"what": "matrix", "on": ["quota.warning|email|viewer", "nonsense", "a|b|c"]}
+    assert as_role("developer").post(url, chosen).status_code == 403
+    assert alices.post(url, chosen).status_code == 302
+    with tenant_scope(alice.tenant_id):
+        rows = {row.kind.code: row.cells for row in matrix_of(alice.tenant_id)}
+    assert [(cell.medium, cell.role) for cell in rows["quota.warning"] if cell.is_on] == [("email", "viewer")]
+    assert any(cell.is_on for cell in rows["key.leaked"])
+    assert "disabled" in page_of(as_role("viewer"), alice, "notifications")
+
+
+@pytest.mark.parametrize("role", ["owner", "viewer"])
+def test_everybody_sets_their_own_mails(role, as_role, alice):
+    browser = as_role(role)
+    url = f"/t/{alice.slug}/notifications"
+    assert browser.post(url, {"what": "own", "mail": ["quota.warning"]}).status_code == 302
+    user_id = int(browser.session["_auth_user_id"])
+    with tenant_scope(alice.tenant_id):
+        muted = muted_by(tenant_id=alice.tenant_id, user_id=user_id)
+    assert "quota.exceeded" in muted
+    assert "quota.warning" not in muted
+    assert "key.leaked" not in muted
