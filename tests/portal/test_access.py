@@ -57,6 +57,7 @@ PAGES = {
     "billing:bought": ("get", BUYERS),
     "billing:portal": ("post", BUYERS),
     "notifications:inbox": ("get", EVERYBODY),
+    "notifications:unread": ("get", EVERYBODY),
     "notifications:preferences": ("get", EVERYBODY),
     "notifications:channels": ("get", EVERYBODY),
     "tenants:team": ("get", EVERYBODY),

@@ -2,10 +2,10 @@
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.notifications.preferences import inbox_read
-from apps.notifications.selectors import inbox_of, unread_count
+from apps.notifications.selectors import UNREAD_MOST, inbox_of, unread_count
 from apps.tenants.access import TenantRequest, member_view
 from apps.tenants.permissions import Permission
 
@@ -31,3 +31,12 @@ def inbox(request: TenantRequest) -> HttpResponse:
         "unread": unread_count(tenant_id=request.tenant.id, user_id=member.user_id, role=member.role),
     }
     return render(request, "notifications/inbox.html", context)
+
+
+@require_safe
+@member_view(Permission.VIEW)
+def unread(request: TenantRequest) -> HttpResponse:
+    """The mark beside the inbox, which pages fetch once they are there: none of them waits for it."""
+    member = request.member
+    count = unread_count(tenant_id=request.tenant.id, user_id=member.user_id, role=member.role)
+    return render(request, "notifications/unread.html", {"count": count, "most": UNREAD_MOST})
