@@ -30,6 +30,9 @@ class Env(msgspec.Struct, frozen=True):
     stripe_secret_key: Annotated[str, Meta(description="Stripe's, or its stand-in's; empty collects nothing")] = ""
     stripe_webhook_secret: Annotated[str, Meta(description="signs what Stripe sends to /stripe/webhook")] = ""
     stripe_api_base: Annotated[str, Meta(description="the stand-in's address; empty is Stripe itself")] = ""
+    stripe_mirror: Annotated[bool, Meta(description="false where dj-stripe's tables are not needed: starts sooner")] = (
+        True
+    )
     database_role: Annotated[str, Meta(pattern="^(app|owner)$", description="which of the two URLs is used")] = "app"
     database_pool: Annotated[int, Meta(ge=0, le=100, description="connections kept per process; 0 is no pool")] = 0
     portal_url: Annotated[str, Meta(description="where browsers find the portal")] = "http://127.0.0.1:8000"

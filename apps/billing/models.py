@@ -79,3 +79,65 @@ class Settlement(models.Model):
     @property
     def correction_cents(self) -> int:
         return self.billed_cents - self.charged_cents
+
+
+class Mirrored(models.Model):
+    """Until when what dj-stripe's tables say of a customer holds; also the lock under which it is written."""
+
+    customer = models.CharField(max_length=64, primary_key=True)
+    asked_at = models.DateTimeField(null=True, db_index=True)
+
+    def __str__(self) -> str:
+        return self.customer
+
+
+class Dunning(models.Model):
+    """A tenant that owes what could not be collected: the oldest such invoice. Of the house; every page looks here."""
+
+    tenant_id = models.BigIntegerField(primary_key=True)
+    invoice = models.CharField(max_length=64)
+    number = models.CharField(max_length=64)
+    cents = models.BigIntegerField()
+    since_at = models.DateTimeField()
+    retried_at = models.DateTimeField(null=True, help_text="Empty: it is not tried again by itself.")
+    url = models.URLField(max_length=2_000, help_text="Where it can be paid.")
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} owes {self.number}"
+
+
+class Invoice(models.Model):
+    """A tenant's at Stripe, but for drafts. Money in cents; the period is the one that its newest line is for."""
+
+    id = models.TextField(primary_key=True)
+    tenant_id = models.BigIntegerField()
+    number = models.TextField()
+    status = models.TextField()
+    made_at = models.DateTimeField()
+    period_starts_at = models.DateTimeField(null=True)
+    period_ends_at = models.DateTimeField(null=True)
+    total_cents = models.BigIntegerField()
+    remaining_cents = models.BigIntegerField()
+    credited_cents = models.BigIntegerField()
+    page_url = models.TextField()
+    pdf_url = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "billing_invoice"
+
+
+class Card(models.Model):
+    """A tenant's way to pay, as Stripe keeps it. `last4` is all that is known of its number."""
+
+    id = models.TextField(primary_key=True)
+    tenant_id = models.BigIntegerField()
+    brand = models.TextField()
+    last4 = models.TextField()
+    exp_month = models.IntegerField()
+    exp_year = models.IntegerField()
+    is_default = models.BooleanField()
+
+    class Meta:
+        managed = False
+        db_table = "billing_card"

@@ -75,6 +75,24 @@ def _sync(customer: str) -> None:
         gateway().charges.drafts_hold(customer, grace=settling.DRAFTS_WAIT)
 
 
+@shared_task(name="billing.mirror_sync", autoretry_for=(StripeUnknown,), max_retries=5, retry_backoff=2)
+def mirror_sync(customer: str) -> None:
+    from apps.billing import mirroring  # dj-stripe is installed in the workers of this queue, not in all
+
+    mirroring.mirror_sync(gateway(), customer=customer, now=timezone.now())
+
+
+@shared_task(name="billing.mirror_sweep")
+def mirror_sweep() -> None:
+    """For news that never came."""
+    from apps.billing import mirroring
+
+    if not settings.STRIPE_SECRET_KEY:
+        return
+    for customer in mirroring.mirrors_unseen(now=timezone.now()):
+        mirroring.mirror_sync(gateway(), customer=customer, now=timezone.now())
+
+
 def periods_of(tenant_id: int) -> list[BilledPeriod]:
     try:
         return periods_until(terms_of(tenant_id), timezone.now())

@@ -1,5 +1,7 @@
 """What Stripe sends. Only its signature and its customer are looked at; the rest is asked for."""
 
+from typing import Any
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -29,8 +31,16 @@ def webhook(request: HttpRequest) -> HttpResponse:
         )
     except (ValueError, stripe.SignatureVerificationError):
         return HttpResponse("the signature does not hold", status=400, content_type="text/plain")
-    concerned = event.data.object
-    customer = concerned.id if concerned.object == "customer" else getattr(concerned, "customer", None)
-    if customer:
-        enqueue("billing.account_sync", customer=str(customer))
+    for customer in _customers(event.data):
+        enqueue("billing.account_sync", customer=customer)
+        enqueue("billing.mirror_sync", customer=customer)
     return HttpResponse("", content_type="text/plain")
+
+
+def _customers(data: Any) -> set[str]:
+    """Whose it is, and whose it was: a card that is taken away is nobody's."""
+    concerned, before = data.object, getattr(data, "previous_attributes", None)
+    if concerned.object == "customer":
+        return {str(concerned.id)}
+    found = {getattr(concerned, "customer", None), getattr(before, "customer", None)}
+    return {str(customer) for customer in found if customer}

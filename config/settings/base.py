@@ -36,6 +36,7 @@ SHARED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    *(["apps.billing.mirror.apps.MirrorConfig"] if env.stripe_mirror else []),
     "apps.core",
     "apps.tenants",
     "apps.plans",
@@ -117,6 +118,8 @@ INGEST_WORKERS = env.ingest_workers
 STRIPE_SECRET_KEY = env.stripe_secret_key
 STRIPE_WEBHOOK_SECRET = env.stripe_webhook_secret
 STRIPE_API_BASE = env.stripe_api_base
+DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
+MIGRATION_MODULES = {"djstripe": "apps.billing.mirror.migrations"}
 
 # Accounts
 AUTH_USER_MODEL = "tenants.User"

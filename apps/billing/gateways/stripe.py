@@ -23,6 +23,14 @@ _DUPLICATE = "duplicate_meter_event"
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What Stripe said at a path, word for word."""
+
+    status: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
 class Meter:
     id: str
     event_name: str
@@ -52,6 +60,19 @@ class StripeGateway:
         )
         self.subscriptions = Subscriptions(self._client)
         self.charges = Charges(self._client)
+
+    def answer(self, path: str) -> Answer:
+        """To a GET; that there is nothing is an answer, too. Raises StripeUnknown, StripeRefused."""
+        import stripe
+
+        with told_apart():
+            try:
+                found = self._client.raw_request("get", path)
+            except stripe.InvalidRequestError as error:
+                if error.http_status != 404:
+                    raise
+                return Answer(404, str(error.http_body))
+        return Answer(200, found.body)
 
     def meter_ensure(self) -> Meter:
         """Made by whoever comes first. Raises StripeUnknown, StripeRefused."""
