@@ -37,6 +37,13 @@ app.conf.update(
         "accounts-sweep": {"task": "billing.accounts_sweep", "schedule": 300.0, "options": {"expires": 300}},
         "mirror-sweep": {"task": "billing.mirror_sweep", "schedule": 300.0, "options": {"expires": 300}},
         "quota-counters": {"task": "billing.quota_counters_raise", "schedule": 60.0, "options": {"expires": 60}},
+        "quota-notify": {"task": "billing.quota_notify", "schedule": 60.0, "options": {"expires": 60}},
+        "quota-notify-missed": {  # whoever went silent while nothing was evaluated
+            "task": "billing.quota_notify",
+            "schedule": 3_600.0,
+            "kwargs": {"hours": 72},
+            "options": {"expires": 3_600},
+        },
         "settle": {"task": "analytics.settle", "schedule": 60.0, "options": {"expires": 60}},
         "analytics-purge": {"task": "analytics.purge", "schedule": 3_600.0, "options": {"expires": 3_600}},
         "analytics-tables": {"task": "analytics.tables_ensure", "schedule": 3_600.0, "options": {"expires": 3_600}},

@@ -1,7 +1,7 @@
 """Posting usage. Any of them may be repeated, skipped or killed."""
 
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from celery import shared_task
 from django.conf import settings
@@ -15,6 +15,7 @@ from apps.billing.metering import quota_counters_raise
 from apps.billing.models import Account
 from apps.billing.overage import overage_make
 from apps.billing.periods import period_of, periods_until
+from apps.billing.quota_notices import quotas_evaluate
 from apps.billing.rating import BilledPeriod
 from apps.core.errors import NotFound
 from apps.plans.selectors import terms_of
@@ -37,6 +38,13 @@ def usage_correct() -> None:
 def quota_raise() -> None:
     with closing(connect()) as connection:
         quota_counters_raise(connection, now=timezone.now())
+
+
+@shared_task(name="billing.quota_notify")
+def quota_notify(hours: int = 1) -> None:
+    with closing(connect()) as connection:
+        now = timezone.now()
+        quotas_evaluate(connection, active_since=now - timedelta(hours=hours), now=now)
 
 
 @shared_task(name="billing.overage_tell")
