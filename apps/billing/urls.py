@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.billing import plan_views, views, webhooks
+from apps.billing import invoice_views, plan_views, views, webhooks
 
 app_name = "billing"
 
@@ -13,4 +13,7 @@ urlpatterns = [
     path("t/<slug:slug>/plan/portal", plan_views.portal, name="portal"),
     path("t/<slug:slug>/bill", views.bill, name="bill"),
     path("t/<slug:slug>/bill.csv", views.bill_csv, name="bill_csv"),
+    path("t/<slug:slug>/invoices", invoice_views.invoices, name="invoices"),
+    path("t/<slug:slug>/invoices/portal", invoice_views.payment_portal, name="payment_portal"),
+    path("t/<slug:slug>/invoices/back", invoice_views.payment_changed, name="payment_changed"),
 ]

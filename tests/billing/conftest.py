@@ -4,8 +4,9 @@ import pytest
 
 from apps.analytics.ingest.database import connect
 from apps.billing.gateways import stripe as gateways
+from apps.billing.models import Account
 from apps.plans.services import plan_set
-from tests.billing.sandbox.rig import KEY, SECRET, Sandbox
+from tests.billing.sandbox.rig import KEY, SECRET, Sandbox, Shop
 from tests.people import Browser
 
 
@@ -48,3 +49,18 @@ def page(free):
         return client.get(url, **more) if form is None else client.post(url, form, **more)
 
     return ask
+
+
+@pytest.fixture
+def shop(selling, stand_in):
+    """A catalogue and a test clock, for customers that live by it."""
+    return Shop(stand_in)
+
+
+@pytest.fixture
+def customer(shop, free):
+    """free's, with a card and a subscription, not yet looked at."""
+    made = shop.customer(tax_id_data=[{"type": "eu_vat", "value": "DE123456789"}])
+    shop.subscribe(made)
+    Account.objects.create(tenant_id=free.tenant_id, customer=made.id)
+    return made

@@ -22,23 +22,9 @@ from apps.billing.mirroring import mirror_sync, mirrors_unseen
 from apps.billing.models import Account, Card, Dunning, Invoice, Mirrored
 from apps.core.scope import tenant_scope
 from apps.tenants.services import user_create
-from tests.billing.sandbox.rig import DAY, HOUR, ROOT, START, Shop
+from tests.billing.sandbox.rig import DAY, HOUR, ROOT, START
 from tests.factories import PASSWORD
 from tests.people import Browser
-
-
-@pytest.fixture
-def shop(selling, stand_in):
-    return Shop(stand_in)
-
-
-@pytest.fixture
-def customer(shop, free):
-    """free's, with a card and a subscription, not yet looked at."""
-    made = shop.customer(tax_id_data=[{"type": "eu_vat", "value": "DE123456789"}])
-    shop.subscribe(made)
-    Account.objects.create(tenant_id=free.tenant_id, customer=made.id)
-    return made
 
 
 def look(customer, now=None):

@@ -54,8 +54,13 @@ PAGES = {
     "billing:bill": ("get", PAYERS),
     "billing:bill_csv": ("get", PAYERS),
     "billing:plans": ("get", BUYERS),
+    "billing:change": ("get", BUYERS),
+    "billing:keep": ("post", BUYERS),
     "billing:bought": ("get", BUYERS),
     "billing:portal": ("post", BUYERS),
+    "billing:invoices": ("get", PAYERS),
+    "billing:payment_portal": ("post", BUYERS),
+    "billing:payment_changed": ("get", BUYERS),
     "notifications:inbox": ("get", EVERYBODY),
     "notifications:unread": ("get", EVERYBODY),
     "notifications:preferences": ("get", EVERYBODY),
@@ -101,6 +106,8 @@ def url_of(name, slug, rule, key):
         numbers = {"key_id": key.id}
     if name == "analytics:check":
         numbers = {"check_id": CHECK}
+    if name == "billing:change":
+        numbers = {"code": "startup"}
     return reverse(name, kwargs={"slug": slug, **numbers})
 
 

@@ -36,3 +36,9 @@ def extra(line: ExtraLine, plan: str) -> str:
         Extra.UNUSED: f"{plan}, the hours that are left of what was paid",
         Extra.OVERAGE: f"{plan}, checks beyond the included ones",
     }[line.kind]
+
+
+@register.filter
+def brand(name: str) -> str:
+    """A kind of card: Visa, American Express."""
+    return {"amex": "American Express", "unionpay": "UnionPay"}.get(name, name.replace("_", " ").title())
