@@ -4,7 +4,6 @@ Stripe bills most of it by itself: fees, and overage as it was told by the hour.
 the last hours before a plan was changed, unused hours, overage that it refused because it was too old.
 """
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import structlog
@@ -40,30 +39,30 @@ def _account_settle(connection: Connection, gateway: StripeGateway, account: Acc
     except NotFound:  # the tenant is gone
         Account.objects.filter(pk=account.pk).update(settle_at=now + timedelta(days=1))
         return 0
-    periods = periods_until(terms, now)
-    done = 0
-    for period in _unsettled(account.tenant_id, terms, periods, now):
+    done, next_at = 0, now + timedelta(days=1)  # nothing sold: whatever begins there is looked at by itself
+    for period in _unsettled(account.tenant_id, terms, now):
+        next_at = period.ends_at + SETTLED_AFTER
+        if next_at > now:
+            break
         if not _period_settle(connection, gateway, account, period, now):
-            Account.objects.filter(pk=account.pk).update(settle_at=now + timedelta(minutes=30))
-            return done
+            next_at = now + timedelta(minutes=30)
+            break
         done += 1
-    Account.objects.filter(pk=account.pk, settle_at=account.settle_at).update(
-        settle_at=periods[-1].ends_at + SETTLED_AFTER
-    )
+    Account.objects.filter(pk=account.pk, settle_at=account.settle_at).update(settle_at=next_at)
     return done
 
 
-def _unsettled(
-    tenant_id: int, terms: list[TermInfo], periods: list[BilledPeriod], now: datetime
-) -> Iterator[BilledPeriod]:
-    """Those that were sold and are over, oldest first."""
+def _unsettled(tenant_id: int, terms: list[TermInfo], now: datetime) -> list[BilledPeriod]:
+    """Those that were sold, oldest first; the current one, which is not over, among them."""
     settled = set(
         Settlement.objects.filter(tenant_id=tenant_id, done_at__isnull=False).values_list("period_at", flat=True)
     )
-    for period in periods:
-        sold = next(term.sold_under for term in reversed(terms) if term.starts_at <= period.starts_at)
-        if sold and period.starts_at not in settled and period.ends_at + SETTLED_AFTER <= now:
-            yield period
+    return [
+        period
+        for period in periods_until(terms, now)
+        if period.starts_at not in settled
+        and next(term.sold_under for term in reversed(terms) if term.starts_at <= period.starts_at)
+    ]
 
 
 def _period_settle(

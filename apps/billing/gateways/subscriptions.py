@@ -62,6 +62,7 @@ class Subscriptions:
                 "payment_behavior": "error_if_incomplete",
                 "add_invoice_items": [self._extra(line) for line in lines],
             }
+            self._let_go(held)
             self._client.v1.subscriptions.update(subscription, cast("Any", wanted))
 
     def change_at_renewal(self, subscription: str, *, code: str, prices: list[str]) -> None:
@@ -69,6 +70,7 @@ class Subscriptions:
         StripeRefused.
         """
         with told_apart():
+            self._let_go(self._retrieve(subscription))
             schedule = self._client.v1.subscription_schedules.create({"from_subscription": subscription})
             current = schedule.phases[0].to_dict()
             phases = [
@@ -80,6 +82,8 @@ class Subscriptions:
                 {
                     "items": [_phase_item(price, 1 if place == 0 else None) for place, price in enumerate(prices)],
                     "proration_behavior": "none",
+                    "billing_cycle_anchor": "phase_start",  # as our periods begin anew with a plan
+                    "duration": {"interval": "month", "interval_count": 1},
                 },
             ]
             wanted = {"phases": phases, "end_behavior": "release", "metadata": {PLAN: code}}
@@ -88,6 +92,7 @@ class Subscriptions:
     def end_at_renewal(self, subscription: str) -> None:
         """Raises StripeUnknown, StripeRefused."""
         with told_apart():
+            self._let_go(self._retrieve(subscription))
             self._client.v1.subscriptions.update(subscription, {"cancel_at_period_end": True})
 
     def cancel(self, subscription: str) -> None:
@@ -99,11 +104,15 @@ class Subscriptions:
         """Takes back what was to happen at the renewal. Raises StripeUnknown, StripeRefused."""
         with told_apart():
             held = self._retrieve(subscription)
-            schedule = held.schedule
-            if schedule is not None and not isinstance(schedule, str) and schedule.status == "active":
-                self._client.v1.subscription_schedules.release(schedule.id)
+            self._let_go(held)
             if held.cancel_at_period_end or held.cancel_at:
                 self._client.v1.subscriptions.update(subscription, {"cancel_at_period_end": False})
+
+    def _let_go(self, held: "stripe.Subscription") -> None:
+        """Of its schedule: one that has done its work goes on until the end of the period that it began."""
+        schedule = held.schedule
+        if schedule is not None and not isinstance(schedule, str) and schedule.status == "active":
+            self._client.v1.subscription_schedules.release(schedule.id)
 
     def _extra(self, line: ExtraLine) -> dict[str, Any]:
         return {

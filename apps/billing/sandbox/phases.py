@@ -30,6 +30,9 @@ def phase_begin(tx: Session, subscription: Obj, at: int) -> None:
         return
     with updating(tx, schedule, "subscription_schedule.updated"):
         schedule["current_phase"] = current
+    if phase["billing_cycle_anchor"] == "phase_start":
+        subscription["billing_cycle_anchor"] = at
+        tx.save(subscription)
     _items_replace(tx, subscription, phase["items"], at)
 
 

@@ -111,7 +111,8 @@ def _phases(tx: Session, subscription: Obj, said: list[Params]) -> list[Obj]:
         ends = end if number == 0 else _end(tx, one, items, begins)
         if number == 0 and one.given("end_date") and one.integer("end_date") != end:
             raise invalid(f"The current phase ends with the period here, at {end}.", param=one.name("end_date"))
-        made.append(_phase(subscription, begins, ends, items))
+        anchor = one.choice("billing_cycle_anchor", ("automatic", "phase_start"), "automatic")
+        made.append(_phase(subscription, begins, ends, items, anchor=anchor))
     return made
 
 
@@ -149,13 +150,14 @@ def _item(price: Obj, quantity: int) -> Obj:
     return item if metered(price) else item | {"quantity": quantity}
 
 
-def _phase(subscription: Obj, start: int, end: int, items: list[Obj]) -> Obj:
+def _phase(subscription: Obj, start: int, end: int, items: list[Obj], *, anchor: str = "automatic") -> Obj:
     unused = (
-        "application_fee_percent", "billing_cycle_anchor", "billing_thresholds", "collection_method",
+        "application_fee_percent", "billing_thresholds", "collection_method",
         "default_payment_method", "description", "invoice_settings", "on_behalf_of", "transfer_data", "trial_end",
     )  # fmt: skip
     return dict.fromkeys(unused) | {
         "add_invoice_items": [],
+        "billing_cycle_anchor": None if anchor == "automatic" else anchor,
         "currency": subscription["currency"],
         "default_tax_rates": [],
         "discounts": [],
