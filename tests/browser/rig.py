@@ -38,6 +38,7 @@ class Service:
         portal, door, metrics, stripe = (_free_port() for _ in range(4))
         self.portal_url = f"http://{HOST}:{portal}"
         self.check_url = f"http://{HOST}:{door}/v1/check"
+        self.stripe_url = f"http://{HOST}:{stripe}"
         self._folder = folder
         self._environ = environ | {
             "DJANGO_SETTINGS_MODULE": "config.settings.dev",
@@ -51,7 +52,7 @@ class Service:
             "EMAIL_FOLDER": str(folder / "mail"),
             "STRIPE_SECRET_KEY": "sk_test_" + "0" * 24,
             "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
-            "STRIPE_API_BASE": f"http://{HOST}:{stripe}",
+            "STRIPE_API_BASE": self.stripe_url,
             "SANDBOX_BIND": f"{HOST}:{stripe}",
             "SANDBOX_FILE": str(folder / "stripe.sqlite3"),
             "SANDBOX_WEBHOOK_URL": f"{self.portal_url}/stripe/webhook",

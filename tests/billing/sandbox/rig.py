@@ -142,6 +142,23 @@ class Shop:
         return self.v1.subscriptions.retrieve(subscription.id).status
 
 
+class Clock:
+    """Customers of somebody else's catalogue that live by a test clock."""
+
+    def __init__(self, url, at):
+        self.v1 = client(url)
+        self.now = at
+        self._clock = self.v1.test_helpers.test_clocks.create({"frozen_time": at})
+
+    def customer(self):
+        return self.v1.customers.create({"email": "ada@example.com", "name": "Ada", "test_clock": self._clock.id})
+
+    def advance(self, seconds):
+        self.now += seconds
+        self.v1.test_helpers.test_clocks.advance(self._clock.id, {"frozen_time": self.now})
+        wait(lambda: self.v1.test_helpers.test_clocks.retrieve(self._clock.id).status == "ready")
+
+
 def wait(done, timeout_s=20):
     deadline = time.monotonic() + timeout_s
     while not done():
