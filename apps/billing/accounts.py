@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import transaction
 
-from apps.billing.gateways.stripe import Priced, StripeGateway
+from apps.billing.gateways.catalogue import Priced
+from apps.billing.gateways.stripe import StripeGateway
 from apps.billing.gateways.subscriptions import Subscribed
 from apps.billing.models import PAYING, Account
 from apps.billing.rating import overage_micro_cents

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 import pytest
 import stripe
 
+from apps.billing.gateways import mirror
+from apps.billing.gateways.catalogue import Done, Meter, Priced
 from apps.billing.gateways.errors import StripeRefused
-from apps.billing.gateways.stripe import Meter, Priced, StripeGateway
+from apps.billing.gateways.stripe import StripeGateway
 from tests.billing.sandbox.rig import KEY
 from tests.billing.sandbox.spec import SpecMissing
 from tests.billing.stripe_mock import StripeMock
@@ -38,6 +40,18 @@ def test_stripe_would_take_what_the_gateway_asks(gateway):
     assert isinstance(told, int)
     with pytest.raises(StripeRefused, match="none of our plans"):  # what stripe-mock makes up never is
         gateway.subscriptions.of("cus_1")
+
+
+@pytest.mark.slow
+def test_stripe_would_take_the_catalogue(gateway):
+    gateway.catalogue.product_ensure(PRO, Done())
+    assert gateway.catalogue.others_retire(()) == []  # what stripe-mock makes up is no plan's
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["/v1/customers/{}", *mirror.LISTS.values()])
+def test_stripe_would_answer_the_mirror(gateway, path):
+    assert gateway.answer(path.format("cus_1")).status == 200
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from djstripe.models.base import StripeModel
 from apps.billing.gateways.stripe import Answer, StripeGateway
 
 _NO_KEY = "sk_test_" + "x" * 24  # nothing is sent with it
-_LISTS = {
+LISTS = {
     "PaymentMethod": "/v1/payment_methods?customer={}&limit=100",
     "TaxId": "/v1/customers/{}/tax_ids?limit=100",
     "Subscription": "/v1/subscriptions?customer={}&status=all&limit=100",
@@ -83,7 +83,7 @@ class Seen:
 def customer_ask(gateway: StripeGateway, customer: str) -> Seen:
     """Raises StripeUnknown, StripeRefused."""
     seen = Seen(json.loads(gateway.answer(f"/v1/customers/{customer}").body))
-    for kind, path in _LISTS.items():
+    for kind, path in LISTS.items():
         seen.things[kind] = [] if seen.customer.get("deleted") else list(_listed(gateway, path.format(customer)))
         for thing in seen.things[kind]:
             if thing["object"] in _PATHS:

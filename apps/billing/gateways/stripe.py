@@ -5,18 +5,16 @@ Every write carries an idempotency key or an identifier of ours, so that asking 
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import cache
 from typing import Any, cast
 
 from django.conf import settings
 
+from apps.billing.gateways.catalogue import METER_EVENT, Catalogue, Meter, Priced
 from apps.billing.gateways.charges import Charges
 from apps.billing.gateways.errors import told_apart
 from apps.billing.gateways.subscriptions import Subscriptions
-from apps.billing.money import CURRENCY, MICRO
 
-METER_EVENT = "checks_overage"  # what meter events are called
 OLDEST = timedelta(days=35)  # Stripe takes nothing older
 TIMEOUT_S = 20
 _DUPLICATE = "duplicate_meter_event"
@@ -28,22 +26,6 @@ class Answer:
 
     status: int
     body: str
-
-
-@dataclass(frozen=True, slots=True)
-class Meter:
-    id: str
-    event_name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Priced:
-    """What a plan costs, as Stripe needs it: cents a month, and micro-cents a check beyond."""
-
-    code: str
-    name: str
-    price_cents: int
-    overage_micro_cents: int | None
 
 
 class StripeGateway:
@@ -58,6 +40,7 @@ class StripeGateway:
             max_network_retries=1,
             http_client=stripe.RequestsClient(timeout=TIMEOUT_S),
         )
+        self.catalogue = Catalogue(self._client)
         self.subscriptions = Subscriptions(self._client)
         self.charges = Charges(self._client)
 
@@ -75,23 +58,8 @@ class StripeGateway:
         return Answer(200, found.body)
 
     def meter_ensure(self) -> Meter:
-        """Made by whoever comes first. Raises StripeUnknown, StripeRefused."""
-        with told_apart():
-            meters = self._client.v1.billing.meters.list({"status": "active", "limit": 100}).auto_paging_iter()
-            for meter in meters:
-                if meter.event_name == METER_EVENT:
-                    return Meter(meter.id, meter.event_name)
-            made = self._client.v1.billing.meters.create(
-                {
-                    "display_name": "Checks beyond the included ones",
-                    "event_name": METER_EVENT,
-                    "default_aggregation": {"formula": "sum"},
-                    "customer_mapping": {"type": "by_id", "event_payload_key": "stripe_customer_id"},
-                    "value_settings": {"event_payload_key": "value"},
-                },
-                {"idempotency_key": f"meter-{METER_EVENT}"},
-            )
-        return Meter(made.id, made.event_name)
+        """Raises StripeUnknown, StripeRefused."""
+        return self.catalogue.meter_ensure()
 
     def customer_create(self, *, tenant_id: int, name: str, email: str) -> str:
         """Its id; asking again within a day gives the same. Raises StripeUnknown, StripeRefused."""
@@ -103,33 +71,8 @@ class StripeGateway:
         return made.id
 
     def prices_ensure(self, plan: Priced) -> list[str]:
-        """Ids of the plan's base price and, where it bills overage, of its metered price; made when they are not there.
-        A plan whose numbers change gets new prices. Raises StripeUnknown, StripeRefused.
-        """
-        base: dict[str, Any] = {"unit_amount": plan.price_cents, "recurring": {"interval": "month"}}
-        wanted = {f"{plan.code}-base-{plan.price_cents}": base}
-        if plan.overage_micro_cents is not None:
-            cents = Decimal(plan.overage_micro_cents) / MICRO
-            recurring = {"interval": "month", "usage_type": "metered", "meter": self.meter_ensure().id}
-            metered = {"unit_amount_decimal": f"{cents:f}", "recurring": recurring}
-            wanted[f"{plan.code}-overage-{plan.overage_micro_cents}"] = metered
-        with told_apart():
-            found = self._client.v1.prices.list({"lookup_keys": list(wanted), "active": True})
-            held = {price.lookup_key: price.id for price in found.data}
-            return [held.get(key) or self._price_make(plan, key, facts) for key, facts in wanted.items()]
-
-    def _price_make(self, plan: Priced, key: str, facts: dict[str, Any]) -> str:
-        product = self._client.v1.products.create(
-            {"name": plan.name, "metadata": {"plan": plan.code}}, {"idempotency_key": f"product-{key}"}
-        )
-        facts = {
-            "product": product.id,
-            "currency": CURRENCY,
-            "lookup_key": key,
-            "metadata": {"plan": plan.code},
-        } | facts
-        made = self._client.v1.prices.create(cast("Any", facts), {"idempotency_key": f"price-{key}"})
-        return made.id
+        """The base price, then, where the plan bills overage, the metered one. Raises StripeUnknown, StripeRefused."""
+        return self.catalogue.plan_ensure(plan).prices
 
     def checkout_url(self, *, customer: str, prices: list[str], success_url: str, cancel_url: str) -> str:
         """A hosted page on which the first of `prices` is bought and the metered one agreed to. Raises StripeUnknown,
