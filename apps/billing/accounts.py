@@ -14,7 +14,7 @@ from apps.billing.gateways.subscriptions import Subscribed
 from apps.billing.models import PAYING, Account
 from apps.billing.rating import overage_micro_cents
 from apps.core.errors import Conflict
-from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_get, plan_of, plan_since
+from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_get, plan_of, plan_since, terms_of
 from apps.plans.services import plan_set
 from apps.tenants.selectors import tenant_get
 
@@ -97,11 +97,11 @@ def _apply(account: Account, seen: Sequence[Subscribed], now: datetime) -> None:
 
 
 def _ended_apply(tenant_id: int, one: Subscribed, ended_at: datetime) -> None:
-    since = plan_since(tenant_id)
-    if since is None or one.since > since:
+    terms, since = terms_of(tenant_id), plan_since(tenant_id)
+    if one.id not in {term.sold_under for term in terms} and (since is None or one.since > since):
         plan_set(tenant_id=tenant_id, code=one.plan_code, since=one.since, sold_under=one.id)
-    since = plan_since(tenant_id)
-    if plan_of(tenant_id).code == one.plan_code and since is not None and since <= ended_at:
+        terms = terms_of(tenant_id)
+    if terms[-1].sold_under == one.id:
         plan_set(tenant_id=tenant_id, code=DEFAULT_PLAN, since=ended_at)
 
 

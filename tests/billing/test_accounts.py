@@ -71,6 +71,16 @@ def test_an_end_that_we_knew_nothing_of_is_when_it_was(tenant_id):
     assert terms(tenant_id) == [("startup", hour_of(BEGUN)), ("free", hour_of(NOW - 3 * DAY))]
 
 
+def test_what_ends_and_is_bought_again_in_the_same_moment_stays_bought(tenant_id):
+    hear(STARTUP, at=NOW - 10 * DAY)
+    end = NOW - 3 * DAY
+    ended = replace(STARTUP, status="canceled", ended_at=end)
+    again = replace(STARTUP, id="sub_2", since=end, renews_at=end + 30 * DAY)
+    hear(ended, again, at=NOW - 2 * DAY)
+    hear(ended, replace(again, since=NOW - DAY), at=NOW)  # renewed since
+    assert terms(tenant_id) == [("startup", hour_of(BEGUN)), ("startup", hour_of(end))]
+
+
 def test_an_old_subscription_says_nothing_about_a_plan_that_staff_gave(tenant_id):
     ended = replace(STARTUP, status="canceled", ended_at=BEGUN + DAY)
     hear(ended)

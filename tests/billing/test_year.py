@@ -18,8 +18,8 @@ from tests.billing.year.oracle import DAY, PLANS
 from tests.billing.year.simulation import Simulation
 from tests.database import as_owner
 
-TENANTS = int(os.environ.get("YEAR_TENANTS", "8"))
-DAYS = int(os.environ.get("YEAR_DAYS", "75"))
+TENANTS = int(os.environ.get("YEAR_TENANTS", "6"))
+DAYS = int(os.environ.get("YEAR_DAYS", "70"))
 SEED = int(os.environ.get("YEAR_SEED", "7"))
 SINCE = datetime(2025, 10, 1, 2, 30, tzinfo=UTC)
 

@@ -68,11 +68,14 @@ class Period:
 
 @dataclass
 class Life:
-    """One tenant. `anchor` is when Stripe's cycle began, `pending` the plan that follows when the period ends."""
+    """One tenant. `anchor` is when Stripe's cycle began, `months` how many of its months have begun; `pending` is the
+    plan that follows when the period ends.
+    """
 
     begun: object
     plan: str = "free"
     anchor: object = None
+    months: int = 0
     pending: str = ""
     card_fails: bool = False
     failing_since: object = None
@@ -99,7 +102,7 @@ class Life:
             if self.pending:
                 self.change(self.pending, at)
             else:
-                self._begin(len(self._cycle()))
+                self._begin(self.months)
             if self.is_sold and self.card_fails:
                 self.failing_since = at + HELD
         if self.failing_since and self.failing_since + RETRIES[-1] <= now:
@@ -116,12 +119,10 @@ class Life:
         """Periods that cost something and had ended by then."""
         return [one for one in self.periods if one.plan != "free" and (one.ends or one.whole_end) <= until]
 
-    def _cycle(self):
-        return [one for one in self.periods if one.begins >= floor_hour(self.anchor)]
-
     def _renews_at(self):
-        return self.anchor + relativedelta(months=len(self._cycle()))
+        return self.anchor + relativedelta(months=self.months)
 
     def _begin(self, months=0):
+        self.months = months + 1
         begins = floor_hour(self.anchor + relativedelta(months=months))
         self.periods.append(Period(self.plan, begins, floor_hour(self.anchor + relativedelta(months=months + 1))))

@@ -167,7 +167,7 @@ class Simulation:
         rows = []
         for tenant in self.tenants.values():
             for hour in hours:
-                if tenant.chance.random() < 0.1 or hour.hour in (8, 20):
+                if tenant.chance.random() < (0.25 if hour.hour in (8, 20) else 0.015):
                     self._use(tenant, hour, rows)
         due = [one for one in self.late if one[0] <= self.now]
         self.late = [one for one in self.late if one[0] > self.now]
@@ -179,9 +179,9 @@ class Simulation:
         self.counted_until = until
 
     def _use(self, tenant, hour, rows):
-        most = PLANS[tenant.life.plan].included * tenant.busy / 60
+        most = PLANS[tenant.life.plan].included * tenant.busy / 13  # about 26 times a month, half of it each
         units = tenant.chance.randrange(1, int(most))
-        if tenant.chance.random() < 0.03:
+        if tenant.chance.random() < 0.06:
             found_at = self.now + tenant.chance.randrange(1, 70) * HOUR
             self.late.append((found_at, tenant, hour, units))
             return
