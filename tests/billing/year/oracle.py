@@ -116,8 +116,8 @@ class Life:
         of.used += units
 
     def sold(self, until):
-        """Periods that cost something and had ended by then."""
-        return [one for one in self.periods if one.plan != "free" and (one.ends or one.whole_end) <= until]
+        """Periods that cost something and had ended by then. One that a change ended in its first hour is none."""
+        return [one for one in self.periods if one.plan != "free" and one.begins < (one.ends or one.whole_end) <= until]
 
     def _renews_at(self):
         return self.anchor + relativedelta(months=self.months)
