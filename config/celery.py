@@ -24,6 +24,7 @@ app.conf.update(
         "analytics.identifiers_forget": {"queue": "rollups"},
         "analytics.tables_ensure": {"queue": "cells"},  # its worker has the owner's database role
         "notifications.email": {"queue": "email"},
+        "notifications.webhook": {"queue": "webhook"},
         "notifications.sweep": {"queue": "notify"},
         "notifications.purge": {"queue": "notify"},
         "tenants.cells_ensure": {"queue": "cells"},

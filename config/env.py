@@ -3,6 +3,7 @@
 import base64
 import hmac
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
@@ -57,6 +58,7 @@ class Env(msgspec.Struct, frozen=True):
     email_api_key: Annotated[str, Meta(description="SendGrid's; SES takes AWS's own variables")] = ""
     email_from: Annotated[str, Meta(description="sender of the product's mails")] = "Ratelimiter <hello@localhost>"
     sealing_keys: Annotated[str, Meta(description="comma-separated Fernet keys for secrets at rest; newest first")] = ""
+    outbound_allowed: Annotated[str, Meta(description="comma-separated private networks that webhooks may reach")] = ""
     log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least to be logged")] = "INFO"
     log_format: Annotated[str, Meta(pattern="^(json|console)$", description="console is for people")] = "json"
     web_metrics_port: Annotated[int, Meta(ge=0, le=65_535, description="the portal's /metrics; 0 is none")] = 0
@@ -120,6 +122,12 @@ class Env(msgspec.Struct, frozen=True):
         if wrong:
             raise EnvironmentInvalid("SEALING_KEYS: each must be 32 bytes in URL-safe base64")
         return keys
+
+    def networks(self) -> list[str]:
+        try:
+            return [str(ip_network(text.strip())) for text in self.outbound_allowed.split(",") if text.strip()]
+        except ValueError as error:
+            raise EnvironmentInvalid(f"OUTBOUND_ALLOWED: {error}") from None
 
     def redis(self, database: int) -> str:
         """The bus's URL with another database number."""

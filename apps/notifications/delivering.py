@@ -24,7 +24,7 @@ from apps.notifications.channels.base import Envelope, Medium
 from apps.notifications.channels.table import MEDIUMS
 from apps.notifications.codes import code_of
 from apps.notifications.house.lanes import lane_claim, lane_drop, lane_release, lane_renew
-from apps.notifications.kinds import CHANNEL_CODE, CHANNEL_TEST, KINDS, Severity
+from apps.notifications.kinds import CHANNEL_CODE, KINDS, TESTS, Severity
 from apps.notifications.models import FINAL, Channel, Delivery, Notice
 from apps.notifications.quiet import quiet_end
 from apps.notifications.rendering import Message, message_make
@@ -32,7 +32,6 @@ from apps.notifications.settling import delivery_settle
 from apps.tenants.selectors import TenantInfo, members_of_tenant, tenant_get
 
 RUN = timedelta(seconds=20)  # then the lane goes to the end of the queue
-TESTS = (CHANNEL_TEST, CHANNEL_CODE)
 
 log = structlog.get_logger(__name__)
 
@@ -122,7 +121,7 @@ def _is_stopped(head: Delivery, channel: Channel, medium: Medium, now: datetime)
         _end(head, "unknown", "We stopped while it was being sent, so it may have arrived.", now)
     elif head.attempts > len(medium.retries):
         _end(head, "failed", "It was tried as often as we try.", now)
-    elif channel.disabled_at is not None:
+    elif channel.disabled_at is not None and head.kind not in TESTS:
         _end(head, "skipped", "The channel was off.", now)
     elif channel.verified_at is None and not channel.is_member and head.kind not in TESTS:
         _end(head, "skipped", "The channel was not confirmed.", now)

@@ -30,6 +30,7 @@ USAGE_WEEKLY = "usage.weekly"
 CHANNEL_DISABLED = "channel.disabled"
 CHANNEL_TEST = "channel.test"
 CHANNEL_CODE = "channel.code"
+TESTS = (CHANNEL_TEST, CHANNEL_CODE)  # of one channel, which need not be confirmed for them
 
 
 class Severity(StrEnum):

@@ -176,6 +176,8 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.email_from
 
 # Notifications
 SEALING_KEYS = env.sealing()
+OUTBOUND_ALLOWED = env.networks()  # private networks that webhooks may reach
+MAX_CHANNELS = 20  # per tenant, beside members' own mails
 LANES_A_TENANT = 4  # deliveries of one medium that a tenant may have under way at once
 ENTITLEMENTS = "apps.plans.selectors.entitlements_of"  # plans and notifications are rooms on one floor
 

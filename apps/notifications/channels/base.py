@@ -1,11 +1,12 @@
 """What every channel is: it sends one envelope and says what came of it. A refusal is a value, never an exception."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from apps.core.errors import Invalid
 from apps.notifications.rendering import Message
 
 RESPONSE_KEPT = 2_048
@@ -50,6 +51,24 @@ class Envelope:
         return self.messages[-1]
 
 
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """What is kept of a channel that is being connected: sealed, and to be read by people."""
+
+    secret: Mapping[str, Any] = field(repr=False)
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Asked of whoever connects a channel."""
+
+    name: str
+    label: str
+    help: str
+    placeholder: str = ""
+
+
 class Sender(Protocol):
     """One a medium, in the table; stateless, safe for threads. Speaks to the network, never to the database."""
 
@@ -60,8 +79,8 @@ class Sender(Protocol):
 class Medium:
     """`retries` are the waits after each failed try; `disable_after` failures in a row switch the channel off.
 
-    `is_quietable`: people read it, so quiet hours hold and coalesce. `sends_once`: what is not known to have arrived is
-    shown, not sent again.
+    `connect` raises Invalid for values that it cannot use. `is_quietable`: people read it, so quiet hours hold and
+    coalesce. `sends_once`: what is not known to have arrived is shown, not sent again.
     """
 
     code: str
@@ -69,7 +88,14 @@ class Medium:
     promise: str
     sender: Sender
     retries: tuple[timedelta, ...]
+    connect: Callable[[Mapping[str, str]], Connected]
+    fields: tuple[Field, ...]
+    confirms_by: Literal["code", "test"]
     disable_after: int = 0
     is_quietable: bool = True
     sends_once: bool = False
     needs_webhooks: bool = False
+
+
+def field_refused(name: str, text: str) -> Invalid:
+    return Invalid(text, fields={name: text})

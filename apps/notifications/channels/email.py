@@ -3,15 +3,18 @@ mail programs show once.
 """
 
 import smtplib
+from collections.abc import Mapping
 from typing import Any
 
 from anymail.exceptions import AnymailError, AnymailInvalidAddress, AnymailRecipientsRefused
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.mail import EmailMultiAlternatives
+from django.core.validators import validate_email
 from django.urls import reverse
 
 from apps.core.mail import mail_compose
-from apps.notifications.channels.base import Envelope, Outcome, Result
+from apps.notifications.channels.base import Connected, Envelope, Outcome, Result, field_refused
 from apps.notifications.muting import mute_token
 from apps.notifications.rendering import Message, words_of
 
@@ -40,6 +43,16 @@ class EmailSender:
                 Result.RETRY, f"The mail server could not be reached: {type(error).__name__}.", response=str(error)
             )
         return Outcome(Result.SENT)
+
+
+def connect(values: Mapping[str, str]) -> Connected:
+    """Raises Invalid."""
+    address = values["address"].strip()
+    try:
+        validate_email(address)
+    except ValidationError:
+        raise field_refused("address", "This is not an address.") from None
+    return Connected({"address": address}, address)
 
 
 def mail_make(envelope: Envelope) -> EmailMultiAlternatives:
