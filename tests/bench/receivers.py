@@ -1,8 +1,8 @@
 """`python -m tests.bench.receivers [ENDPOINTS] [HANGING]`: what receivers that hang cost those that do not. Prints.
 
-Every endpoint is another tenant's. One event each waits, as after an outage; then a real Celery worker as in the Procfile
-is started. Those that hang keep the connection open for 30 s. Times count from the worker's start, which takes seconds.
-By default 1,000 endpoints of which 100 hang.
+Every endpoint is another tenant's. One event each waits, as after an outage; then a real Celery worker as in the
+Procfile is started. Those that hang keep the connection open for 30 s. Times count from the worker's start, which takes
+seconds. By default 1,000 endpoints of which 100 hang.
 """
 
 import asyncio
