@@ -74,12 +74,12 @@ def lane_run(*, tenant_id: int, channel_id: int, clock: Callable[[], datetime]) 
         if not lane_renew(channel_id=channel_id, lease=lease, now=clock()):
             return tried
     lane_release(channel_id=channel_id, lease=lease, next_at=next_at, now=clock())
+    _connection_rest()
     return tried
 
 
 def _send(tenant_id: int, taken: Taken, clock: Callable[[], datetime]) -> None:
-    if not connection.in_atomic_block:
-        connection.close()  # a slow receiver holds a thread, and not one of the database's connections
+    _connection_rest()
     started = time.monotonic()
     outcome = taken.medium.sender.send(taken.envelope)
     duration_ms = int((time.monotonic() - started) * 1_000)
@@ -184,3 +184,9 @@ def _address_of(channel: Channel) -> str:
 def _end(delivery: Delivery, status: str, reason: str, now: datetime) -> None:
     delivery.status, delivery.reason, delivery.ended_at = status, reason, now
     delivery.save(update_fields=["status", "reason", "ended_at"])
+
+
+def _connection_rest() -> None:
+    """Back to the pool, where there is one: a slow receiver holds a thread, and none of the database's connections."""
+    if not connection.in_atomic_block:
+        connection.close()

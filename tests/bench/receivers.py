@@ -100,8 +100,8 @@ def measure(endpoints: int, hanging: int, folder: Path) -> dict[str, object]:
     log = (folder / "worker.log").open("wb")
     worker = subprocess.Popen(
         [sys.executable, "-m", "celery", "--app", "config", "worker", "--queues", "webhook", "--pool", "threads",
-         "--concurrency", os.environ.get("WEBHOOK_CONCURRENCY", "64"), "--without-gossip", "--without-mingle"],
-        cwd=ROOT, stdout=log, stderr=log,
+         "--concurrency", os.environ.get("WEBHOOK_CONCURRENCY", "128"), "--without-gossip", "--without-mingle"],
+        cwd=ROOT, stdout=log, stderr=log, env=os.environ | {"DATABASE_POOL": "8"},
     )  # fmt: skip
     try:
         wanted = endpoints - hanging

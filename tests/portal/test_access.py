@@ -7,8 +7,11 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from apps.analytics.events import Cursor
+from apps.core.scope import tenant_scope
+from apps.notifications.log import deliveries_of
 from tests.analytics.rows import Rows, ingesting
 from tests.factories import override_make
+from tests.notifications.webhooks import webhook_make
 
 # name -> (methods, roles that may)
 EVERYBODY = {"owner", "admin", "developer", "billing", "viewer"}
@@ -65,6 +68,17 @@ PAGES = {
     "notifications:unread": ("get", EVERYBODY),
     "notifications:preferences": ("get", EVERYBODY),
     "notifications:channels": ("get", EVERYBODY),
+    "notifications:channel_create": ("get", MANAGERS),
+    "notifications:channel": ("get", MANAGERS),
+    "notifications:channel_confirm": ("post", MANAGERS),
+    "notifications:channel_ask": ("post", MANAGERS),
+    "notifications:channel_enable": ("post", MANAGERS),
+    "notifications:channel_rotate": ("post", MANAGERS),
+    "notifications:channel_move": ("post", MANAGERS),
+    "notifications:channel_delete": ("get", MANAGERS),
+    "notifications:log": ("get", MANAGERS),
+    "notifications:delivery": ("get", MANAGERS),
+    "notifications:again": ("post", MANAGERS),
     "tenants:team": ("get", EVERYBODY),
     "tenants:settings": ("get", MANAGERS),
 }
@@ -75,6 +89,12 @@ RULE_PAGES = (
 )  # fmt: skip
 OVERRIDE_PAGES = ("limits:override", "limits:override_delete")
 KEY_PAGES = ("apikeys:made", "apikeys:rotate", "apikeys:revoke")
+CHANNEL_PAGES = (
+    "notifications:channel", "notifications:channel_confirm", "notifications:channel_ask",
+    "notifications:channel_enable", "notifications:channel_rotate", "notifications:channel_move",
+    "notifications:channel_delete",
+)  # fmt: skip
+DELIVERY_PAGES = ("notifications:delivery", "notifications:again")
 CHECK = "chk_of_alice"
 FILLED = {
     "analytics:marker_create": {"text": "v1"}, "analytics:tail": {"than": Cursor(timezone.now(), "-").written()},
@@ -92,8 +112,13 @@ def check(alice):
 
 @pytest.fixture
 def rule(alice, rule):
-    """Alice's rule, and the id of its one override beside its own."""
-    return SimpleNamespace(id=rule.id, override_id=override_make(alice.tenant_id, rule.id).id)
+    """Alice's rule, with the ids of its one override, and of her webhook and the delivery of its test message."""
+    hook = webhook_make(alice, "https://hooks.example.com/", verified=False)
+    with tenant_scope(alice.tenant_id):
+        [delivery] = deliveries_of(tenant_id=alice.tenant_id, channel_id=hook.id, limit=1)
+    return SimpleNamespace(
+        id=rule.id, override_id=override_make(alice.tenant_id, rule.id).id, channel_id=hook.id, delivery_id=delivery.id
+    )
 
 
 def url_of(name, slug, rule, key):
@@ -104,6 +129,12 @@ def url_of(name, slug, rule, key):
         numbers["override_id"] = rule.override_id
     if name in KEY_PAGES:
         numbers = {"key_id": key.id}
+    if name in CHANNEL_PAGES:
+        numbers = {"channel_id": rule.channel_id}
+    if name in DELIVERY_PAGES:
+        numbers = {"delivery_id": rule.delivery_id}
+    if name == "notifications:channel_create":
+        numbers = {"medium": "webhook"}
     if name == "analytics:check":
         numbers = {"check_id": CHECK}
     if name == "billing:change":
@@ -140,7 +171,7 @@ def test_a_stranger_finds_nothing(name, bobs, alice, rule, key):
     assert visit(bobs, name, alice.slug, rule, key).status_code == 404
 
 
-@pytest.mark.parametrize("name", [*RULE_PAGES, *KEY_PAGES, "analytics:check"])
+@pytest.mark.parametrize("name", [*RULE_PAGES, *KEY_PAGES, *CHANNEL_PAGES, *DELIVERY_PAGES, "analytics:check"])
 def test_another_tenants_ids_are_not_found_under_ones_own_slug(name, bobs, bob, rule, key):
     assert visit(bobs, name, bob.slug, rule, key).status_code == 404
 

@@ -75,12 +75,17 @@ class Sender(Protocol):
     def send(self, envelope: Envelope) -> Outcome: ...
 
 
+def _always() -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Medium:
     """`retries` are the waits after each failed try; `disable_after` failures in a row switch the channel off.
 
     `connect` raises Invalid for values that it cannot use. `is_quietable`: people read it, so quiet hours hold and
-    coalesce. `sends_once`: what is not known to have arrived is shown, not sent again.
+    coalesce. `sends_once`: what is not known to have arrived is shown, not sent again. `is_offered`: whether this
+    installation has what it needs for it.
     """
 
     code: str
@@ -95,6 +100,7 @@ class Medium:
     is_quietable: bool = True
     sends_once: bool = False
     needs_webhooks: bool = False
+    is_offered: Callable[[], bool] = _always
 
 
 def field_refused(name: str, text: str) -> Invalid:
