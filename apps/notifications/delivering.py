@@ -28,21 +28,12 @@ from apps.notifications.kinds import CHANNEL_CODE, KINDS, TESTS, Severity
 from apps.notifications.models import FINAL, Channel, Delivery, Notice
 from apps.notifications.quiet import quiet_end
 from apps.notifications.rendering import Message, message_make
-from apps.notifications.settling import delivery_settle
+from apps.notifications.settling import Taken, delivery_settle
 from apps.tenants.selectors import TenantInfo, members_of_tenant, tenant_get
 
 RUN = timedelta(seconds=20)  # then the lane goes to the end of the queue
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """To be sent. `delivery_ids` are all that go with it, the envelope's own last."""
-
-    envelope: Envelope
-    medium: Medium
-    delivery_ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +43,10 @@ class Idle:
     next_at: datetime | None
 
 
-def lane_run(*, tenant_id: int, channel_id: int, clock: Callable[[], datetime]) -> int:
+def lane_run(*, tenant_id: int, channel_id: int, medium: str, clock: Callable[[], datetime]) -> int:
     """Delivers what is due through one channel. Returns how many were tried; 0 also when somebody else is at it."""
     begun = clock()
-    lease = lane_claim(channel_id=channel_id, now=begun)
+    lease = lane_claim(channel_id=channel_id, tenant_id=tenant_id, medium=medium, now=begun)
     if lease is None:
         return 0
     tried = 0
@@ -70,7 +61,9 @@ def lane_run(*, tenant_id: int, channel_id: int, clock: Callable[[], datetime]) 
             next_at = taken.next_at
             break
         tried += 1
-        _send(tenant_id, taken, clock)
+        if not _send(tenant_id, taken, clock):
+            next_at = None
+            break
         if not lane_renew(channel_id=channel_id, lease=lease, now=clock()):
             return tried
     lane_release(channel_id=channel_id, lease=lease, next_at=next_at, now=clock())
@@ -78,14 +71,15 @@ def lane_run(*, tenant_id: int, channel_id: int, clock: Callable[[], datetime]) 
     return tried
 
 
-def _send(tenant_id: int, taken: Taken, clock: Callable[[], datetime]) -> None:
+def _send(tenant_id: int, taken: Taken, clock: Callable[[], datetime]) -> bool:
+    """Whether the channel has more to deliver, now or later."""
     _connection_rest()
     started = time.monotonic()
     outcome = taken.medium.sender.send(taken.envelope)
     duration_ms = int((time.monotonic() - started) * 1_000)
-    delivery_settle(
-        tenant_id=tenant_id, channel_id=taken.envelope.channel_id, delivery_ids=taken.delivery_ids,
-        medium=taken.medium, outcome=outcome, duration_ms=duration_ms, now=clock(), chance=random.SystemRandom(),
+    return delivery_settle(
+        tenant_id=tenant_id, taken=taken, outcome=outcome, duration_ms=duration_ms, now=clock(),
+        chance=random.SystemRandom(),
     )  # fmt: skip
 
 
@@ -161,7 +155,7 @@ def _taken(head: Delivery, channel: Channel, medium: Medium, tenant: TenantInfo,
         channel.id, ids[-1], attempt, _messages(together, tenant), channel.name, address, secret,
         code_of(channel) if head.kind == CHANNEL_CODE else "",
     )  # fmt: skip
-    return Taken(envelope, medium, tuple(ids))
+    return Taken(envelope, medium, tuple(ids), had_failed=channel.failures > 0)
 
 
 def _messages(deliveries: list[Delivery], tenant: TenantInfo) -> tuple[Message, ...]:

@@ -11,7 +11,7 @@ from apps.notifications.house.lanes import lanes_sweep
 def _register(medium: str) -> None:
     @shared_task(name=f"notifications.{medium}")
     def run(tenant_id: int, channel_id: int) -> None:
-        delivering.lane_run(tenant_id=tenant_id, channel_id=channel_id, clock=timezone.now)
+        delivering.lane_run(tenant_id=tenant_id, channel_id=channel_id, medium=medium, clock=timezone.now)
 
 
 for _medium in MEDIUMS:

@@ -169,7 +169,7 @@ def test_driven_from_0_to_120_percent_while_workers_are_killed_each_channel_hear
     assert said(alice) == [("quota.warning", 80), ("quota.warning", 90), ("quota.exceeded", 100)]
     later = NOW + timedelta(minutes=10)
     for lane in list(Lane.objects.all()):
-        lane_run(tenant_id=alice.tenant_id, channel_id=lane.channel_id, clock=lambda: later)
+        lane_run(tenant_id=alice.tenant_id, channel_id=lane.channel_id, medium=lane.medium, clock=lambda: later)
     with tenant_scope(alice.tenant_id):
         channels = list(Channel.objects.values_list("id", flat=True))
         heard = {

@@ -45,6 +45,9 @@ def run(alice, clock):
 
     def run():
         lanes = Lane.objects.filter(tenant_id=alice.tenant_id).order_by("channel_id")
-        return sum(lane_run(tenant_id=alice.tenant_id, channel_id=lane.channel_id, clock=clock) for lane in list(lanes))
+        return sum(
+            lane_run(tenant_id=alice.tenant_id, channel_id=lane.channel_id, medium=lane.medium, clock=clock)
+            for lane in list(lanes)
+        )
 
     return run

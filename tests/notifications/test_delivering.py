@@ -213,5 +213,5 @@ def test_a_tenant_that_is_gone_leaves_no_lane(alice, mails, clock):
     tell(alice, 80)
     lane = Lane.objects.get()
     Lane.objects.update(tenant_id=2**40)
-    assert delivering.lane_run(tenant_id=2**40, channel_id=lane.channel_id, clock=clock) == 0
+    assert delivering.lane_run(tenant_id=2**40, channel_id=lane.channel_id, medium="email", clock=clock) == 0
     assert not Lane.objects.exists()

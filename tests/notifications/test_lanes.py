@@ -20,7 +20,8 @@ def wake(clock, sent):
 
 
 def claim(channel, clock):
-    return lane_claim(channel_id=channel, now=clock.now)
+    lane = Lane.objects.get(channel_id=channel)
+    return lane_claim(channel_id=channel, tenant_id=lane.tenant_id, medium=lane.medium, now=clock.now)
 
 
 def release(channel, lease, clock, next_at=None):

@@ -48,7 +48,7 @@ def pool(monkeypatch):
 
     def work(arguments):
         try:
-            return lane_run(**arguments, clock=timezone.now)
+            return lane_run(**arguments, medium="webhook", clock=timezone.now)
         finally:
             connection.close()
 

@@ -37,15 +37,10 @@ def lanes_wake(*, tenant_id: int, channels: Sequence[tuple[int, str]], now: date
         _nudge(LaneInfo(channel_id, tenant_id, medium))
 
 
-def lane_claim(*, channel_id: int, now: datetime) -> int | None:
+def lane_claim(*, channel_id: int, tenant_id: int, medium: str, now: datetime) -> int | None:
     """The lease's number; None when there is nothing to do, somebody does it, or the tenant has enough workers."""
     with transaction.atomic():
-        lane = Lane.objects.filter(channel_id=channel_id).first()
-        if lane is None:
-            return None
-        _execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 0))", name=f"lanes {lane.tenant_id} {lane.medium}"
-        )
+        _execute("SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 0))", name=f"lanes {tenant_id} {medium}")
         row = _row(
             """
             UPDATE public.notifications_house_lane SET due_at = NULL, leased_until = %(until)s, lease = lease + 1
@@ -54,7 +49,7 @@ def lane_claim(*, channel_id: int, now: datetime) -> int | None:
                    AND other.medium = %(medium)s AND other.leased_until >= %(now)s) < %(cap)s
             RETURNING lease
             """,
-            channel=channel_id, tenant=lane.tenant_id, medium=lane.medium, now=now, until=now + LEASE,
+            channel=channel_id, tenant=tenant_id, medium=medium, now=now, until=now + LEASE,
             cap=settings.LANES_A_TENANT,
         )  # fmt: skip
     return None if row is None else int(row[0])
@@ -81,7 +76,8 @@ def lane_release(*, channel_id: int, lease: int, next_at: datetime | None, now: 
         tenant_id, medium, due_at = row
         if due_at is not None and due_at <= now:
             _nudge(LaneInfo(channel_id, tenant_id, medium))
-        for waiting in _waiting(tenant_id, medium, channel_id, now):
+        waiting = _waiting(tenant_id, medium, channel_id, now)
+        if waiting is not None:
             _nudge(waiting)
 
 
@@ -125,13 +121,16 @@ def lane_drop(*, channel_id: int) -> None:
     Lane.objects.filter(channel_id=channel_id).delete()
 
 
-def _waiting(tenant_id: int, medium: str, channel_id: int, now: datetime) -> list[LaneInfo]:
-    rows = (
-        Lane.objects.filter(tenant_id=tenant_id, medium=medium, due_at__lte=now, leased_until=None)
-        .exclude(channel_id=channel_id)
-        .order_by("due_at")[:1]
-    )
-    return [LaneInfo(row.channel_id, row.tenant_id, row.medium) for row in rows]
+def _waiting(tenant_id: int, medium: str, channel_id: int, now: datetime) -> LaneInfo | None:
+    row = _row(
+        """
+        SELECT channel_id FROM public.notifications_house_lane
+        WHERE tenant_id = %(tenant)s AND medium = %(medium)s AND due_at <= %(now)s AND leased_until IS NULL
+          AND channel_id <> %(channel)s ORDER BY due_at LIMIT 1
+        """,
+        tenant=tenant_id, medium=medium, channel=channel_id, now=now,
+    )  # fmt: skip
+    return None if row is None else LaneInfo(row[0], tenant_id, medium)
 
 
 def _put(channel_id: int, tenant_id: int, medium: str, now: datetime) -> None:
