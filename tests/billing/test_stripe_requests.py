@@ -1,12 +1,13 @@
 """Every request of our gateway is one that Stripe would take; stripe-mock, which is Stripe's, says so."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import stripe
 
 from apps.billing.gateways import mirror
 from apps.billing.gateways.catalogue import Done, Meter, Priced
+from apps.billing.gateways.charges import Extra, ExtraLine
 from apps.billing.gateways.errors import StripeRefused
 from apps.billing.gateways.stripe import StripeGateway
 from tests.billing.sandbox.rig import KEY
@@ -52,6 +53,31 @@ def test_stripe_would_take_the_catalogue(gateway):
 @pytest.mark.parametrize("path", ["/v1/customers/{}", *mirror.LISTS.values()])
 def test_stripe_would_answer_the_mirror(gateway, path):
     assert gateway.answer(path.format("cus_1")).status == 200
+
+
+@pytest.mark.slow
+def test_stripe_would_take_how_subscriptions_are_changed(gateway):
+    subscriptions = gateway.subscriptions
+    lines = [
+        ExtraLine(Extra.UNUSED, -1_200, AT, AT.replace(day=9)),
+        ExtraLine(Extra.OVERAGE, 34, AT, AT.replace(day=9)),
+    ]
+    subscriptions.upgrade("sub_1", code="professional", prices=["price_1", "price_2"], lines=lines)
+    subscriptions.change_at_renewal("sub_1", code="startup", prices=["price_1", "price_2"])
+    subscriptions.end_at_renewal("sub_1")
+    subscriptions.keep("sub_1")
+    subscriptions.cancel("sub_1")
+
+
+@pytest.mark.slow
+def test_stripe_would_take_how_periods_are_settled(gateway):
+    charges = gateway.charges
+    assert charges.of("cus_1", since=AT).cents
+    charges.drafts_hold("cus_1", grace=timedelta(hours=7))
+    for subscription in ("sub_1", ""):
+        for cents in (500, -500):
+            line = ExtraLine(Extra.CORRECTION, cents, AT, AT.replace(day=9))
+            charges.correct("cus_1", subscription=subscription, line=line, reference="7-2026010100")
 
 
 @pytest.mark.slow
