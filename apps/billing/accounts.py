@@ -14,7 +14,7 @@ from apps.billing.gateways.subscriptions import Subscribed
 from apps.billing.models import PAYING, Account
 from apps.billing.rating import overage_micro_cents
 from apps.core.errors import Conflict
-from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_get, plan_of, plan_since, terms_of
+from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_for, plan_of, plan_since, terms_of
 from apps.plans.services import plan_set
 from apps.tenants.selectors import tenant_get
 
@@ -36,7 +36,7 @@ def checkout_begin(
     gateway: StripeGateway, *, tenant_id: int, code: str, email: str, success_url: str, cancel_url: str
 ) -> str:
     """Where the plan can be bought. Raises NotFound, Conflict, and what the gateway raises."""
-    plan = plan_get(code)
+    plan = plan_for(tenant_id, code)
     if not plan.price_cents or plan.price_is_from:
         raise Conflict(f"The {plan.name} plan is not bought here.")
     account = account_ensure(gateway, tenant_id=tenant_id, email=email)

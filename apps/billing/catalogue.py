@@ -3,7 +3,7 @@
 from apps.billing.accounts import priced
 from apps.billing.gateways.catalogue import Done
 from apps.billing.gateways.stripe import StripeGateway
-from apps.plans.selectors import plans_all
+from apps.plans.selectors import plans_sold
 
 
 def catalogue_sync(gateway: StripeGateway) -> list[str]:
@@ -12,7 +12,7 @@ def catalogue_sync(gateway: StripeGateway) -> list[str]:
     """
     words, kept = [], set()
     gateway.meter_ensure()
-    for plan in plans_all():
+    for plan in plans_sold():
         if plan.price_cents and not plan.price_is_from:
             done = Done()
             gateway.catalogue.product_ensure(priced(plan), done)

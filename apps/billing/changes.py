@@ -21,8 +21,8 @@ from apps.billing.selectors import usage_of
 from apps.core.errors import Conflict
 from apps.core.scope import tenant_scope
 from apps.limits.selectors import rules_of
-from apps.plans.periods import hour_of
-from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_get, plan_of, terms_of
+from apps.plans.periods import hour_of, months_after
+from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, contract_months, plan_for, plan_of, terms_of
 
 CLAIM = timedelta(minutes=1)  # how long one who asks Stripe for a change keeps others from doing so
 
@@ -59,7 +59,7 @@ class Offer:
 
 def change_offer(*, tenant_id: int, code: str, now: datetime) -> Offer:
     """What the change would mean; nothing is done. Raises NotFound, Conflict."""
-    current, plan = plan_of(tenant_id), plan_get(code)
+    current, plan = plan_of(tenant_id), plan_for(tenant_id, code)
     account = _paying(tenant_id)
     if plan.code == current.code:
         raise Conflict(f"You are on the {plan.name} plan already.")
@@ -69,6 +69,7 @@ def change_offer(*, tenant_id: int, code: str, now: datetime) -> Offer:
         raise Conflict("Another plan begins when this period ends. Take that back first.")
     losses = _losses(tenant_id, current, plan)
     if plan.price_cents < current.price_cents:
+        _term_require_over(tenant_id, account)
         return Offer(current, plan, When.RENEWAL, account.renews_at, (), losses)
     return Offer(current, plan, When.NOW, None, _lines(tenant_id, now), losses)
 
@@ -125,6 +126,15 @@ def _losses(tenant_id: int, current: PlanInfo, plan: PlanInfo) -> Losses:
         (current.retention_days, plan.retention_days) if less else None,
         current.webhooks and not plan.webhooks,
     )
+
+
+def _term_require_over(tenant_id: int, account: Account) -> None:
+    """Raises Conflict while a contract lasts beyond the period."""
+    term = terms_of(tenant_id)[-1]
+    if months := contract_months(term.plan.code):
+        until = months_after(term.starts_at, months)
+        if account.renews_at is None or hour_of(account.renews_at) < until:
+            raise Conflict(f"The {term.plan.name} plan is a contract until {until:%-d %B %Y}.")
 
 
 def _paying(tenant_id: int) -> Account:

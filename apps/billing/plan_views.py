@@ -16,7 +16,8 @@ from apps.billing.gateways.stripe import gateway
 from apps.billing.selectors import account_of
 from apps.core.errors import ApplicationError
 from apps.plans.cards import plan_card
-from apps.plans.selectors import plan_of, plans_all
+from apps.plans.selectors import plan_of, plans_for, trial_ends_at, trial_for
+from apps.plans.services import trial_begin
 from apps.tenants.access import TenantRequest, member_view
 from apps.tenants.permissions import Permission
 
@@ -38,9 +39,10 @@ def plans(request: TenantRequest) -> HttpResponse:
             messages.error(request, f"{UNREACHABLE} Nothing was bought.")
         return redirect("billing:plans", tenant.slug)
     current, account = plan_of(tenant.id), account_of(tenant.id)
-    cards = [(plan_card(plan), plan) for plan in plans_all()]
+    cards = [(plan_card(plan), plan) for plan in plans_for(tenant.id)]
     context = {
         "section": "plan", "current": current, "cards": cards, "account": account,
+        "trial": trial_for(tenant.id), "trial_ends_at": trial_ends_at(tenant.id),
         "can_buy": bool(settings.STRIPE_SECRET_KEY), "is_paying": account is not None and account.is_paying,
     }  # fmt: skip
     return render(request, "billing/plans.html", context)
@@ -82,6 +84,18 @@ def keep(request: TenantRequest) -> HttpResponse:
     else:
         messages.success(request, f"You keep the {plan_of(request.tenant.id).name} plan.")
     return redirect("billing:plans", request.tenant.slug)
+
+
+@require_POST
+@member_view(Permission.BILLING_EDIT, opens_scope=False)
+def trial(request: TenantRequest) -> HttpResponse:
+    try:
+        plan = trial_begin(tenant_id=request.tenant.id)
+    except ApplicationError as error:
+        messages.error(request, str(error))
+        return redirect("billing:plans", request.tenant.slug)
+    messages.success(request, f"You are on the {plan.name} for {plan.lasts_days} days. It is on its way to the doors.")
+    return redirect("limits:plan", request.tenant.slug)
 
 
 @require_safe

@@ -9,6 +9,7 @@ urlpatterns = [
     path("t/<slug:slug>/plan/change", plan_views.plans, name="plans"),
     path("t/<slug:slug>/plan/change/<slug:code>", plan_views.change, name="change"),
     path("t/<slug:slug>/plan/keep", plan_views.keep, name="keep"),
+    path("t/<slug:slug>/plan/trial", plan_views.trial, name="trial"),
     path("t/<slug:slug>/plan/bought", plan_views.bought, name="bought"),
     path("t/<slug:slug>/plan/portal", plan_views.portal, name="portal"),
     path("t/<slug:slug>/bill", views.bill, name="bill"),

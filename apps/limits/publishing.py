@@ -22,7 +22,7 @@ from apps.core.errors import NotFound
 from apps.core.scope import TenantUnknown, tenant_scope
 from apps.limits.selectors import OverrideInfo, RuleInfo, overrides_in_force, rules_of, sharding_of
 from apps.plans.selectors import PlanQuota, quota_of
-from apps.plans.services import periods_renew
+from apps.plans.services import periods_renew, trials_end
 from apps.tenants.selectors import KeyEntry, digests_known, key_entries, key_entry_get, tenant_get, tenants_published
 from ratelimiter.engine import rules as engine
 from ratelimiter.engine.matching import Sharding
@@ -155,6 +155,7 @@ def _sweep(publisher: Publisher, now: datetime) -> Swept:
     keys += sum(_surplus_withdraw(publisher, page) for page in publisher.digests_held())
     if not publisher.keyring_is_complete():
         publisher.keyring_mark_complete(epoch)
+    trials_end(now=now)
     periods_renew(now=now)
     return Swept(_snapshots_repair(publisher, now), keys)
 

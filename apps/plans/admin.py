@@ -6,17 +6,23 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.forms import Form
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
 
-from apps.plans.models import Plan, TenantPlan
+from apps.plans.models import Contract, Plan, TenantPlan
 from apps.plans.services import plan_changed, plan_set
+
+
+class ContractInline(TabularInline):  # type: ignore[misc]
+    model = Contract
+    autocomplete_fields = ("tenant",)
 
 
 @admin.register(Plan)
 class PlanAdmin(ModelAdmin):  # type: ignore[misc]
-    list_display = ("name", "code", "price_cents", "included_checks", "overage_cents", "rule_types", "retention_days")
+    list_display = ("name", "code", "price_cents", "included_checks", "overage_cents", "is_listed")
     search_fields = ("name", "code")
     ordering = ("price_cents",)
+    inlines = (ContractInline,)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("code",) if obj else ()

@@ -25,6 +25,8 @@ class Plan(models.Model):
     custom_integrations = models.BooleanField(default=False)
     support = models.CharField(max_length=80)
     sla_percent = models.DecimalField(max_digits=5, decimal_places=3, null=True, blank=True)
+    is_listed = models.BooleanField(default=True, help_text="Everybody sees it and may buy it.")
+    lasts_days = models.PositiveIntegerField(null=True, blank=True, help_text="A trial ends after so long.")
 
     class Meta:
         constraints = [
@@ -39,6 +41,17 @@ class Plan(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Contract(models.Model):
+    """A plan that is not listed, for one tenant: only it sees the plan and may buy it."""
+
+    plan = models.OneToOneField(Plan, on_delete=models.CASCADE, primary_key=True, related_name="contract")
+    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="+")
+    term_months = models.PositiveIntegerField(help_text="It cannot be left before so many months are over.")
+
+    def __str__(self) -> str:
+        return f"{self.plan_id} for {self.tenant_id}"
 
 
 class TenantPlan(models.Model):

@@ -37,6 +37,12 @@ def period_at(anchor_at: datetime, now: datetime) -> Period:
     return Period(_begin(anchor, months), _begin(anchor, months + 1))
 
 
+def months_after(anchor_at: datetime, months: int) -> datetime:
+    """When the period ends that is the `months`-th of those that begin at `anchor_at`."""
+    anchor = anchor_at.astimezone(UTC)
+    return _begin(anchor, anchor.year * 12 + anchor.month - 1 + months)
+
+
 def _begin(anchor: datetime, months: int) -> datetime:
     """`months` since the year 0."""
     year, month = months // 12, months % 12 + 1

@@ -1,11 +1,13 @@
 """What a plan allows. What leaves this room is frozen."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.db.models import Q
+
 from apps.core.errors import Forbidden, NotFound
-from apps.plans.models import Plan, TenantPlan, Term
+from apps.plans.models import Contract, Plan, TenantPlan, Term
 from apps.plans.periods import Period, hour_of, period_at
 from apps.tenants.selectors import tenant_get
 
@@ -21,7 +23,9 @@ class PlanForbids(Forbidden):
 
 @dataclass(frozen=True, slots=True)
 class PlanInfo:
-    """Money in cents, checks a month, overage per 100,000 checks (None: a hard cap, or negotiated)."""
+    """Money in cents, checks a month, overage per 100,000 checks (None: a hard cap, or negotiated). A trial ends after
+    `lasts_days`.
+    """
 
     code: str
     name: str
@@ -36,6 +40,7 @@ class PlanInfo:
     custom_integrations: bool
     support: str
     sla_percent: Decimal | None
+    lasts_days: int | None
 
     @property
     def is_capped(self) -> bool:
@@ -81,15 +86,59 @@ class PlanQuota:
 
 
 def plans_all() -> list[PlanInfo]:
-    """Cheapest first."""
-    return [_plan_info(plan) for plan in Plan.objects.order_by("price_cents", "code")]
+    """The price list, cheapest first."""
+    return [_plan_info(plan) for plan in Plan.objects.filter(is_listed=True).order_by("price_cents", "code")]
+
+
+def plans_sold() -> list[PlanInfo]:
+    """The price list and every contract, cheapest first."""
+    sold = Q(is_listed=True) | Q(contract__isnull=False)
+    return [_plan_info(plan) for plan in Plan.objects.filter(sold).order_by("price_cents", "code")]
+
+
+def plans_for(tenant_id: int) -> list[PlanInfo]:
+    """The price list and what the tenant was offered, cheapest first."""
+    shown = Q(is_listed=True) | Q(contract__tenant_id=tenant_id)
+    return [_plan_info(plan) for plan in Plan.objects.filter(shown).order_by("price_cents", "code")]
+
+
+def plan_for(tenant_id: int, code: str) -> PlanInfo:
+    """One of those. Raises NotFound with the same words for other tenants' contracts as for what there is not."""
+    shown = plans_for(tenant_id)
+    for plan in shown:
+        if plan.code == code:
+            return plan
+    raise NotFound(f"there is no plan “{code}”; there are: {', '.join(plan.code for plan in shown)}")
+
+
+def contract_months(code: str) -> int:
+    """How long a plan cannot be left; 0 for one that is no contract."""
+    return Contract.objects.filter(plan_id=code).values_list("term_months", flat=True).first() or 0
+
+
+def trial_for(tenant_id: int) -> PlanInfo | None:
+    """What the tenant may try; None for one that pays, or has paid or tried before."""
+    if plan_of(tenant_id).code != DEFAULT_PLAN or Term.objects.filter(tenant_id=tenant_id).exclude(
+        plan_id=DEFAULT_PLAN
+    ):
+        return None
+    trial = Plan.objects.filter(lasts_days__isnull=False).order_by("code").first()
+    return None if trial is None else _plan_info(trial)
+
+
+def trial_ends_at(tenant_id: int) -> datetime | None:
+    """None for a tenant that is not trying anything."""
+    held = TenantPlan.objects.select_related("plan").filter(tenant_id=tenant_id, plan__lasts_days__isnull=False).first()
+    return None if held is None else held.since_at + timedelta(days=held.plan.lasts_days or 0)
 
 
 def plan_get(code: str) -> PlanInfo:
     """Raises NotFound."""
     plan = Plan.objects.filter(code=code).first()
     if plan is None:
-        known = ", ".join(Plan.objects.order_by("price_cents", "code").values_list("code", flat=True))
+        known = ", ".join(
+            Plan.objects.filter(is_listed=True).order_by("price_cents", "code").values_list("code", flat=True)
+        )
         raise NotFound(f"there is no plan “{code}”; there are: {known}")
     return _plan_info(plan)
 
@@ -160,5 +209,5 @@ def _plan_info(plan: Plan) -> PlanInfo:
     return PlanInfo(
         plan.code, plan.name, plan.price_cents, plan.price_is_from, plan.included_checks, plan.overage_cents,
         plan.overage_is_negotiated, tuple(plan.rule_types), plan.retention_days, plan.webhooks,
-        plan.custom_integrations, plan.support, plan.sla_percent,
+        plan.custom_integrations, plan.support, plan.sla_percent, plan.lasts_days,
     )  # fmt: skip

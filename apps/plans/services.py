@@ -9,7 +9,7 @@ from django.utils import timezone
 from apps.core.errors import Conflict, Invalid
 from apps.plans.models import Renewal, TenantPlan, Term
 from apps.plans.periods import hour_of
-from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_get, plan_of, quota_of
+from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_get, plan_of, quota_of, trial_ends_at, trial_for
 from apps.tenants.selectors import tenants_published
 from apps.tenants.services import revision_bump, revisions_bump
 
@@ -39,6 +39,29 @@ def plan_set(*, tenant_id: int, code: str, since: datetime | None = None, sold_u
         _renewal_put(tenant_id, now)
         revision_bump(tenant_id=tenant_id)
     return plan
+
+
+@transaction.atomic
+def trial_begin(*, tenant_id: int) -> PlanInfo:
+    """Once. Raises Conflict."""
+    revision_bump(tenant_id=tenant_id)  # whoever comes second waits for the first
+    trial = trial_for(tenant_id)
+    if trial is None:
+        raise Conflict("A trial is for those who have neither bought nor tried a plan before.")
+    return plan_set(tenant_id=tenant_id, code=trial.code)
+
+
+def trials_end(*, now: datetime) -> int:
+    """Puts those whose trial is over back on the default plan. Returns how many."""
+    lasting = TenantPlan.objects.filter(plan__lasts_days__isnull=False).values_list("tenant_id", flat=True)
+    over = [tenant_id for tenant_id in lasting if (ends_at := trial_ends_at(tenant_id)) and ends_at <= now]
+    for tenant_id in over:
+        with transaction.atomic():
+            revision_bump(tenant_id=tenant_id)
+            ends_at = trial_ends_at(tenant_id)
+            if ends_at is not None and ends_at <= now:  # nobody has bought a plan meanwhile
+                plan_set(tenant_id=tenant_id, code=DEFAULT_PLAN, since=ends_at)
+    return len(over)
 
 
 @transaction.atomic
