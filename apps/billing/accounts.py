@@ -12,6 +12,7 @@ from apps.billing.gateways.catalogue import Priced
 from apps.billing.gateways.stripe import StripeGateway
 from apps.billing.gateways.subscriptions import Subscribed
 from apps.billing.models import PAYING, Account
+from apps.billing.notices import plan_changed_say
 from apps.billing.rating import overage_micro_cents
 from apps.core.errors import Conflict
 from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_for, plan_of, plan_since, terms_of
@@ -75,7 +76,7 @@ def _not_unpaid(gateway: StripeGateway, seen: list[Subscribed], customer: str) -
 
 def _apply(account: Account, seen: Sequence[Subscribed], now: datetime) -> None:
     """Subscriptions that began and ended unheard of leave their terms too: each counts from when Stripe says."""
-    was_paying, was_since = account.status in PAYING, plan_since(account.tenant_id)
+    was_paying, before, was_since = account.status in PAYING, plan_of(account.tenant_id), plan_since(account.tenant_id)
     living = [one for one in seen if one.ended_at is None]
     current = living[-1] if living else None
     account.subscription = current.id if current else ""
@@ -91,8 +92,10 @@ def _apply(account: Account, seen: Sequence[Subscribed], now: datetime) -> None:
         plan_set(tenant_id=account.tenant_id, code=current.plan_code, since=current.since, sold_under=current.id)
     elif was_paying and plan_of(account.tenant_id).code != DEFAULT_PLAN:
         plan_set(tenant_id=account.tenant_id, code=DEFAULT_PLAN)
-    if plan_since(account.tenant_id) != was_since:
+    since = plan_since(account.tenant_id)
+    if since is not None and since != was_since:
         account.settle_at = None  # a period has ended
+        plan_changed_say(tenant_id=account.tenant_id, before=before, since=since)
     account.save()
 
 

@@ -4,7 +4,7 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from apps.billing.models import Account, Card, Dunning, Invoice
+from apps.billing.models import PAYING, Account, Card, Dunning, Invoice
 
 SOON = timedelta(days=45)  # before a card's end it is said
 
@@ -78,5 +78,5 @@ def owing_of(tenant_id: int) -> Owing | None:
     owed = Dunning.objects.filter(tenant_id=tenant_id).first()
     if owed is None:
         return None
-    is_unpaid = Account.objects.filter(tenant_id=tenant_id, status="unpaid").exists()
-    return Owing(owed.number, owed.cents, owed.since_at, owed.retried_at, owed.url, is_unpaid)
+    is_paying = Account.objects.filter(tenant_id=tenant_id, status__in=PAYING).exists()
+    return Owing(owed.number, owed.cents, owed.since_at, owed.retried_at, owed.url, not is_paying)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.analytics.ingest.database import connect
-from apps.billing import accounts, ledger, settling, telling
+from apps.billing import accounts, ledger, notices, settling, telling
 from apps.billing.gateways.errors import StripeUnknown
 from apps.billing.gateways.stripe import gateway
 from apps.billing.metering import quota_counters_raise
@@ -88,6 +88,12 @@ def mirror_sync(customer: str) -> None:
     from apps.billing import mirroring  # dj-stripe is installed in the workers of this queue, not in all
 
     mirroring.mirror_sync(gateway(), customer=customer, now=timezone.now())
+    _invoices_say(customer)
+
+
+@shared_task(name="billing.renewals_say")
+def renewals_say() -> None:
+    notices.renewals_say(now=timezone.now())
 
 
 @shared_task(name="billing.mirror_sweep")
@@ -99,6 +105,13 @@ def mirror_sweep() -> None:
         return
     for customer in mirroring.mirrors_unseen(now=timezone.now()):
         mirroring.mirror_sync(gateway(), customer=customer, now=timezone.now())
+        _invoices_say(customer)
+
+
+def _invoices_say(customer: str) -> None:
+    account = Account.objects.filter(customer=customer).first()
+    if account is not None:
+        notices.invoices_say(tenant_id=account.tenant_id, now=timezone.now())
 
 
 def periods_of(tenant_id: int) -> list[BilledPeriod]:

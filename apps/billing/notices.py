@@ -1,0 +1,87 @@
+"""What members hear of money: a plan that changed, an invoice that was paid or could not be, a renewal that comes.
+
+Each is said once, however often it is looked at.
+"""
+
+from datetime import datetime, timedelta
+
+from apps.billing.invoices import InvoiceInfo, invoices_of
+from apps.billing.models import PAYING, Account, Dunning
+from apps.billing.money import MICRO, dollars
+from apps.core.scope import tenant_scope
+from apps.notifications.kinds import PAYMENT_FAILED, PLAN_CHANGED, RECEIPT, RENEWAL
+from apps.notifications.services import notify
+from apps.plans.selectors import PlanInfo, plan_get, plan_of
+
+RECENT = timedelta(days=7)  # what is older than that when we first see it is no news
+AHEAD = timedelta(days=3)
+
+
+def plan_changed_say(*, tenant_id: int, before: PlanInfo, since: datetime) -> None:
+    """In the transaction that changed it."""
+    plan = plan_of(tenant_id)
+    notify(
+        tenant_id=tenant_id, kind=PLAN_CHANGED, dedupe_key=f"{plan.code}:{since:%Y-%m-%dT%H:%M:%S}",
+        context={"before": before.name, "plan": plan.name, "starts_on": _day(since)},
+    )  # fmt: skip
+
+
+def invoices_say(*, tenant_id: int, now: datetime) -> int:
+    """Of the tenant's invoices as they are now. Returns how many notices were new."""
+    with tenant_scope(tenant_id):
+        paid = [
+            one
+            for one in invoices_of(tenant_id, at_most=12)
+            if one.status == "paid" and one.total_cents > 0 and one.made_at > now - RECENT
+        ]
+    said = sum(_receipt_say(tenant_id, one) for one in reversed(paid))
+    owed = Dunning.objects.filter(tenant_id=tenant_id).first()
+    return said + (_failure_say(tenant_id, owed) if owed else 0)
+
+
+def renewals_say(*, now: datetime) -> int:
+    """Of every plan that renews within AHEAD. Returns how many notices were new."""
+    soon = Account.objects.filter(
+        status__in=PAYING, ends_at__isnull=True, renews_at__gt=now, renews_at__lte=now + AHEAD
+    ).order_by("tenant_id")
+    return sum(_renewal_say(account) for account in soon)
+
+
+def _receipt_say(tenant_id: int, invoice: InvoiceInfo) -> bool:
+    period = _day(invoice.made_at)
+    if invoice.period_starts_at and invoice.period_ends_at:
+        period = f"{_day(invoice.period_starts_at)} to {_day(invoice.period_ends_at)}"
+    context = {"amount": _amount(invoice.total_cents), "number": invoice.number, "period": period}
+    return notify(tenant_id=tenant_id, kind=RECEIPT, dedupe_key=invoice.id, context=context) is not None
+
+
+def _failure_say(tenant_id: int, owed: Dunning) -> bool:
+    """Once per try."""
+    if owed.retried_at is None:
+        retry_on, after = "", "It is not tried again by itself. Pay it, or the plan changes to Free."
+    else:
+        retry_on, after = _day(owed.retried_at), "After the last try the plan changes to Free."
+    context = {
+        "amount": _amount(owed.cents), "reason": "The card was declined.", "retry_on": retry_on, "after": after,
+    }  # fmt: skip
+    tries = f"{owed.retried_at:%Y-%m-%dT%H:%M}" if owed.retried_at else "last"
+    notice = notify(
+        tenant_id=tenant_id, kind=PAYMENT_FAILED, dedupe_key=f"{owed.invoice}:{tries}", context=context
+    )  # fmt: skip
+    return notice is not None
+
+
+def _renewal_say(account: Account) -> bool:
+    assert account.renews_at is not None
+    plan = plan_get(account.next_plan_code) if account.next_plan_code else plan_of(account.tenant_id)
+    context = {"plan": plan.name, "amount": _amount(plan.price_cents), "renews_on": _day(account.renews_at)}
+    key = f"{account.renews_at:%Y-%m-%dT%H}:{plan.code}"
+    return notify(tenant_id=account.tenant_id, kind=RENEWAL, dedupe_key=key, context=context) is not None
+
+
+def _amount(cents: int) -> str:
+    return dollars(cents * MICRO)
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%-d %B %Y}"
