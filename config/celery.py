@@ -24,7 +24,12 @@ app.conf.update(
         "analytics.identifiers_forget": {"queue": "rollups"},
         "analytics.tables_ensure": {"queue": "cells"},  # its worker has the owner's database role
         "notifications.email": {"queue": "email"},
+        "notifications.slack": {"queue": "slack"},
+        "notifications.teams": {"queue": "teams"},
+        "notifications.pagerduty": {"queue": "pagerduty"},
+        "notifications.sms": {"queue": "sms"},
         "notifications.webhook": {"queue": "webhook"},
+        "notifications.announce": {"queue": "notify"},
         "notifications.sweep": {"queue": "notify"},
         "notifications.purge": {"queue": "notify"},
         "tenants.cells_ensure": {"queue": "cells"},

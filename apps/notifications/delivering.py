@@ -94,7 +94,9 @@ def delivery_take(*, tenant_id: int, channel_id: int, now: datetime) -> Taken | 
         while head := _head(channel, now):
             if head.due_at > now:
                 return Idle(head.due_at)
-            if not _is_stopped(head, channel, medium, now) and not _is_held_back(head, channel, medium, tenant, now):
+            if _is_held_back(head, channel, medium, tenant, now):
+                continue
+            if not _is_stopped(head, channel, medium, now):
                 return _taken(head, channel, medium, tenant, now)
         return Idle(_open(channel).aggregate(at=Min("due_at"))["at"])
 
@@ -123,7 +125,14 @@ def _is_stopped(head: Delivery, channel: Channel, medium: Medium, now: datetime)
         _end(head, "skipped", "The plan has no webhooks.", now)
     elif channel.is_member and not _address_of(channel):
         _end(head, "skipped", "The member has left.", now)
+    elif medium.admit and (refusal := medium.admit(channel.tenant_id, _secret(channel), now)):
+        _end(head, "failed", refusal, now)
     return head.status in FINAL
+
+
+def _secret(channel: Channel) -> dict[str, Any]:
+    secret: dict[str, Any] = json.loads(unseal(channel.secret)) if channel.secret else {}
+    return secret
 
 
 def webhooks_allowed(tenant_id: int) -> bool:
@@ -133,6 +142,8 @@ def webhooks_allowed(tenant_id: int) -> bool:
 
 def _is_held_back(head: Delivery, channel: Channel, medium: Medium, tenant: TenantInfo, now: datetime) -> bool:
     if not medium.is_quietable or KINDS[head.kind].severity == Severity.CRITICAL:
+        return False
+    if head.status == "sending" and medium.sends_once:  # it may have arrived
         return False
     end = quiet_end(quiet_from=channel.quiet_from, quiet_until=channel.quiet_until, zone=tenant.timezone, now=now)
     if end is None:
@@ -149,7 +160,7 @@ def _taken(head: Delivery, channel: Channel, medium: Medium, tenant: TenantInfo,
     ids = [delivery.id for delivery in together]
     attempt = together[-1].attempts + 1
     Delivery.objects.filter(id__in=ids).update(status="sending", attempts=attempt, started_at=now)
-    secret: dict[str, Any] = json.loads(unseal(channel.secret)) if channel.secret else {}
+    secret = _secret(channel)
     address = _address_of(channel) if channel.is_member else str(secret.get("address", ""))
     envelope = Envelope(
         channel.id, ids[-1], attempt, _messages(together, tenant), channel.name, address, secret,

@@ -57,7 +57,11 @@ class UrlRefused(ValueError):
 
 
 class Unreachable(OSError):
-    """Nobody answered, or not in time; the text says what happened."""
+    """Nobody answered, or not in time; the text says what happened. `may_have_arrived`: the request was under way."""
+
+    def __init__(self, text: str, *, may_have_arrived: bool = False) -> None:
+        super().__init__(text)
+        self.may_have_arrived = may_have_arrived
 
 
 class Forbidden(Unreachable):
@@ -116,6 +120,14 @@ def address_allowed(address: Address) -> bool:
     return not any(address in network for network in _FORBIDDEN if network.version == address.version)
 
 
+def is_exempt_host(host: str) -> bool:
+    """An address in a network that the operator let in."""
+    try:
+        return _is_exempt(ipaddress.ip_address(host))
+    except ValueError:
+        return False
+
+
 def post(
     url: str, *, body: bytes, headers: Mapping[str, str], resolve: Resolver | None = None, total_s: float = TOTAL_S
 ) -> Answer:
@@ -131,8 +143,9 @@ def post(
         return _exchange(connection, target, body, headers)
     except (OSError, http.client.HTTPException, ValueError) as error:
         if time.monotonic() >= deadline:
-            raise Unreachable(f"There was no answer within {total_s:g} s.") from None
-        raise Unreachable(f"The answer could not be read: {type(error).__name__}.") from None
+            raise Unreachable(f"There was no answer within {total_s:g} s.", may_have_arrived=True) from None
+        words = f"The answer could not be read: {type(error).__name__}."
+        raise Unreachable(words, may_have_arrived=True) from None
     finally:
         watch.cancel()
         connection.close()

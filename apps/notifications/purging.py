@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from apps.core.scope import TenantUnknown, tenant_scope
 from apps.notifications.house.lanes import tenants_with_lanes
+from apps.notifications.house.sms import sms_uses_forget
 from apps.notifications.models import Notice
 
 KEPT = timedelta(days=90)
@@ -14,6 +15,7 @@ def purge(*, now: datetime) -> int:
 
     A quota's notice may go: its period is over by then, and a notice of a new period has another key.
     """
+    sms_uses_forget(now=now)
     gone = 0
     after_id = 0
     while page := tenants_with_lanes(after_id=after_id):

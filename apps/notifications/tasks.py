@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from apps.notifications import delivering, purging
+from apps.notifications import announcing, delivering, purging
 from apps.notifications.channels.table import MEDIUMS
 from apps.notifications.house.lanes import lanes_sweep
 
@@ -21,6 +21,13 @@ for _medium in MEDIUMS:
 @shared_task(name="notifications.sweep")
 def sweep() -> None:
     lanes_sweep(now=timezone.now())
+    for announcement_id in announcing.announcements_left():
+        announcing.announce(announcement_id=announcement_id)
+
+
+@shared_task(name="notifications.announce")
+def announce(announcement_id: int) -> None:
+    announcing.announce(announcement_id=announcement_id)
 
 
 @shared_task(name="notifications.purge")

@@ -1,11 +1,12 @@
 from django.urls import path
 
-from apps.notifications.views import catalogue, channels, inbox, log, mute, preferences
+from apps.notifications.views import catalogue, channels, inbox, log, mute, preferences, status
 
 app_name = "notifications"
 
 urlpatterns = [
     path("docs/webhooks", catalogue.catalogue, name="catalogue"),
+    path("status", status.status, name="status"),
     path("mails/stop/<str:token>", mute.stop, name="mute"),
     path("t/<slug:slug>/inbox", inbox.inbox, name="inbox"),
     path("t/<slug:slug>/inbox/unread", inbox.unread, name="unread"),

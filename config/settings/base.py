@@ -177,6 +177,11 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.email_from
 # Notifications
 SEALING_KEYS = env.sealing()
 OUTBOUND_ALLOWED = env.networks()  # private networks that webhooks may reach
+PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
+TWILIO_API_BASE = "https://api.twilio.com"
+TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_FROM = env.twilio_account_sid, env.twilio_auth_token, env.twilio_from
+SMS_COUNTRIES = [code.strip().upper() for code in env.sms_countries.split(",") if code.strip()]
+SMS_A_NUMBER, SMS_A_TENANT, SMS_A_COUNTRY = 20, 100, 2_000  # a day, of all tenants together where it is not a tenant's
 MAX_CHANNELS = 20  # per tenant, beside members' own mails
 LANES_A_TENANT = 4  # deliveries of one medium that a tenant may have under way at once
 ENTITLEMENTS = "apps.plans.selectors.entitlements_of"  # plans and notifications are rooms on one floor

@@ -24,7 +24,7 @@ def test_the_inbox_counts_what_is_new_until_it_is_marked_as_read(alices, alice):
     assert alices.post(f"/t/{alice.slug}/inbox").status_code == 302
     page = page_of(alices, alice, "inbox")
     assert "note-new" not in page
-    assert "unseen new" not in page
+    assert "badge" not in page_of(alices, alice, "inbox/unread")
 
 
 def test_a_role_sees_in_the_inbox_what_it_hears_of(as_role, alice):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
@@ -85,7 +85,7 @@ class Medium:
 
     `connect` raises Invalid for values that it cannot use. `is_quietable`: people read it, so quiet hours hold and
     coalesce. `sends_once`: what is not known to have arrived is shown, not sent again. `is_offered`: whether this
-    installation has what it needs for it.
+    installation has what it needs for it. `admit` says why one more must not be sent now, and counts it otherwise.
     """
 
     code: str
@@ -101,6 +101,7 @@ class Medium:
     sends_once: bool = False
     needs_webhooks: bool = False
     is_offered: Callable[[], bool] = _always
+    admit: Callable[[int, Mapping[str, Any], datetime], str] | None = None
 
 
 def field_refused(name: str, text: str) -> Invalid:

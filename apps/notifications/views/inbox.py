@@ -4,6 +4,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from apps.notifications.announcing import announcements_open
 from apps.notifications.preferences import inbox_read
 from apps.notifications.selectors import UNREAD_MOST, inbox_of, unread_count
 from apps.tenants.access import TenantRequest, member_view
@@ -36,7 +37,8 @@ def inbox(request: TenantRequest) -> HttpResponse:
 @require_safe
 @member_view(Permission.VIEW)
 def unread(request: TenantRequest) -> HttpResponse:
-    """The mark beside the inbox, which pages fetch once they are there: none of them waits for it."""
+    """The mark beside the inbox, and our announcements above the page, which fetches both once it is there."""
     member = request.member
     count = unread_count(tenant_id=request.tenant.id, user_id=member.user_id, role=member.role)
-    return render(request, "notifications/unread.html", {"count": count, "most": UNREAD_MOST})
+    context = {"count": count, "most": UNREAD_MOST, "open": announcements_open(tenant_id=request.tenant.id)}
+    return render(request, "notifications/unread.html", context)
