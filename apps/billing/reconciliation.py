@@ -6,7 +6,7 @@ from typing import Any
 
 from apps.analytics.health import ingest_health
 from apps.analytics.ingest.database import Connection
-from apps.billing.models import CHECKS
+from apps.billing.models import CHECKS, Settlement
 from apps.billing.rating import BilledPeriod, bill
 
 
@@ -63,10 +63,24 @@ def differences(
     return [Difference(*row) for row in rows.fetchall()]
 
 
-def usage_report(connection: Connection, *, tenant_id: int, period: BilledPeriod, doors: int | None) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class StripeSide:
+    """What Stripe answers: units that its meter has of the period, and cents that it has charged for it. `preview` is
+    the next invoice's total, None without a subscription.
+    """
+
+    metered: int
+    charged_cents: int
+    preview_cents: int | None
+
+
+def usage_report(
+    connection: Connection, *, tenant_id: int, period: BilledPeriod, doors: int | None, stripe: StripeSide | None
+) -> dict[str, Any]:
     """`doors` is what their counter holds, None for a period whose counter is gone. Counts are billable checks, money
     is in cents. `rollups` may be ahead of `ledger` by the hours that have not settled: `unsettled` says by how much.
-    `to_tell` is what rows of overage sum up to, `told` what Stripe has of them.
+    `to_tell` is what rows of overage sum up to, `told` what Stripe is known to have heard of them. `stripe` is what it
+    says itself, None where it was not asked; `settled` is what its charges were compared with when the period was over.
     """
     asked = {
         "tenant": tenant_id, "since": period.starts_at, "until": period.ends_at, "meter": CHECKS,
@@ -89,6 +103,10 @@ def usage_report(connection: Connection, *, tenant_id: int, period: BilledPeriod
         "overage": billed.overage,
         "to_tell": made,
         "told": told,
+        "acknowledged": stripe.metered if stripe else None,
+        "charged_cents": stripe.charged_cents if stripe else None,
+        "preview_cents": stripe.preview_cents if stripe else None,
+        "settled": _settled(tenant_id, period),
         "lines": [
             {"kind": line.kind, "quantity": line.quantity, "unit_micro_cents": line.unit_micro_cents,
              "amount_cents": line.amount_cents}
@@ -101,6 +119,17 @@ def usage_report(connection: Connection, *, tenant_id: int, period: BilledPeriod
         "missing_events": missing,
         "lag_s": round(ingest_health()["lag_s"], 3),
     }  # fmt: skip
+
+
+def _settled(tenant_id: int, period: BilledPeriod) -> dict[str, int] | None:
+    made = Settlement.objects.filter(tenant_id=tenant_id, period_at=period.starts_at).first()
+    if made is None:
+        return None
+    return {
+        "billed_cents": made.billed_cents,
+        "charged_cents": made.charged_cents,
+        "correction_cents": made.correction_cents,
+    }
 
 
 def _posted_until(connection: Connection) -> datetime:

@@ -6,12 +6,13 @@ from datetime import datetime
 
 from django.db.models import Q, Sum
 
+from apps.analytics.burn import burn, usage
 from apps.billing.ledger import GRACE
 from apps.billing.models import CHECKS, PAYING, Account, Posted, Usage
 from apps.billing.periods import period_of, periods_until
 from apps.billing.rating import Bill, BilledPeriod, Terms, bill, cheaper_with
 from apps.billing.terms import terms_from
-from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_get, plans_all, terms_of
+from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_get, plans_all, quota_of, terms_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class AccountInfo:
     """
 
     customer: str
+    subscription: str
     status: str
     renews_at: datetime | None
     ends_at: datetime | None
@@ -53,7 +55,7 @@ def account_of(tenant_id: int) -> AccountInfo | None:
         return None
     following = DEFAULT_PLAN if account.ends_at else account.next_plan_code
     return AccountInfo(
-        account.customer, account.status, account.renews_at, account.ends_at,
+        account.customer, account.subscription, account.status, account.renews_at, account.ends_at,
         plan_get(following) if following else None, account.status in PAYING,
     )  # fmt: skip
 
@@ -68,6 +70,19 @@ def bills_of(tenant_id: int, *, now: datetime, at_most: int = 24) -> list[Stated
     """The latest first. Inside the tenant's scope."""
     periods = periods_until(terms_of(tenant_id), now)
     return _stated(periods[-at_most:][::-1], now)
+
+
+def forecast_of(tenant_id: int, stated: StatedBill, *, now: datetime) -> Bill | None:
+    """The current period's bill at its end, at the pace of the last seven days; None before there is a pace. Inside
+    the tenant's scope.
+    """
+    quota = quota_of(tenant_id, now)
+    used = usage(quota=quota, now=now)
+    if not used.a_second:
+        return None
+    pace = burn(quota=quota, counted=stated.bill.used, usage=used, now=now)
+    checks = min(pace.forecast, quota.cap) if quota.cap else pace.forecast
+    return bill(stated.bill.period, max(checks, stated.bill.used))
 
 
 def advice_for(stated: StatedBill) -> Advice | None:

@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from apps.billing.rating import BilledPeriod
-from apps.billing.selectors import StatedBill, advice_for, bills_of, usage_by_day, usage_by_hour
+from apps.billing.selectors import StatedBill, advice_for, bills_of, forecast_of, usage_by_day, usage_by_hour
 from apps.core.scope import tenant_scope
 from apps.plans.selectors import plan_of
 from apps.tenants.access import TenantRequest, member_view
@@ -28,8 +28,9 @@ def bill(request: TenantRequest) -> HttpResponse:
         bills = bills_of(tenant.id, now=now)
         shown = _asked(bills, request.GET.get("period", ""))
         days = usage_by_day(shown.bill.period)
+        forecast = forecast_of(tenant.id, shown, now=now) if shown is bills[0] else None
     context = {
-        "section": "bill", "shown": shown, "bills": bills, "is_current": shown is bills[0],
+        "section": "bill", "shown": shown, "bills": bills, "forecast": forecast, "is_current": shown is bills[0],
         "days": sorted(days.items()), "most": max(days.values(), default=0),
         "advice": advice_for(shown) if shown is bills[0] else None, "plan": plan_of(tenant.id),
     }  # fmt: skip

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from apps.analytics.partitions import partitions_ensure
-from apps.billing.selectors import bill_of
+from apps.billing.selectors import bill_of, forecast_of
 from apps.billing.tasks import usage_post
 from apps.core.scope import tenant_scope
 from apps.plans.models import TenantPlan, Term
@@ -54,6 +54,20 @@ def test_the_next_plan_is_recommended_where_it_would_cost_less(metering, paying,
     settle(metering, H0 + HOUR)
     usage_post()
     assert "Professional would save you $25.00" in page().content.decode()
+
+
+def test_what_it_will_be_is_said_once_there_is_a_pace(metering, paying, page):
+    count(metering, paying.tenant_id, H0, 100_000)
+    settle(metering, H0 + HOUR)
+    usage_post()
+    assert "At the pace" not in page().content.decode()
+    count(metering, paying.tenant_id, H0 - 48 * HOUR, 900_000)
+    text = page().content.decode()
+    assert "At the pace of the last seven days it will be" in text
+    with tenant_scope(paying.tenant_id):
+        forecast = forecast_of(paying.tenant_id, bill_of(paying.tenant_id, NOW, now=NOW), now=NOW)
+    assert forecast.used > 1_000_000
+    assert forecast.total_cents > 4_900
 
 
 def test_an_earlier_period_is_there_and_final(metering, paying, page):

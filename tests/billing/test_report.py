@@ -18,6 +18,7 @@ from apps.plans.selectors import quota_of
 from apps.plans.services import plan_set
 from ratelimiter.engine import keys
 from ratelimiter.store.quota import quota_raise as counter_set
+from tests.billing.buying import checkout, pay
 from tests.billing.rows import H0, HOUR, NOW, count, late, settle
 from tests.database import as_owner
 
@@ -60,6 +61,18 @@ def test_the_report_says_what_each_has_and_what_it_costs(metering, paying, count
     }  # fmt: skip
     assert {name: found[name] for name in expected} == expected
     assert [line["kind"] for line in found["lines"]] == ["base", "overage"]
+
+
+def test_stripes_side_is_asked_of_stripe(selling, free, page, metering):
+    pay(checkout(page))
+    page("bought")
+    period = quota_of(free.tenant_id, NOW).period
+    usage_post()
+    found = report(free, period.starts_at)[-1]
+    assert (found["plan"], found["acknowledged"], found["charged_cents"], found["preview_cents"]) == (
+        "startup", 0, 4_900, 4_900
+    )  # fmt: skip
+    assert found["settled"] is None
 
 
 def test_a_difference_is_found_and_named_by_its_hour(metering, paying):

@@ -73,6 +73,7 @@ def test_stripe_would_take_how_subscriptions_are_changed(gateway):
 def test_stripe_would_take_how_periods_are_settled(gateway):
     charges = gateway.charges
     assert charges.of("cus_1", since=AT).cents
+    assert isinstance(charges.preview("sub_1"), int)
     charges.drafts_hold("cus_1", grace=timedelta(hours=7))
     for subscription in ("sub_1", ""):
         for cents in (500, -500):

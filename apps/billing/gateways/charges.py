@@ -71,6 +71,11 @@ class Charges:
                     cents[period] = cents.get(period, 0) + item.amount
         return Charged(cents, frozenset(drafts))
 
+    def preview(self, subscription: str) -> int:
+        """What the subscription's next invoice would come to by now, cents. Raises StripeUnknown, StripeRefused."""
+        with told_apart():
+            return self._client.v1.invoices.create_preview({"subscription": subscription}).total
+
     def drafts_hold(self, customer: str, *, grace: timedelta) -> int:
         """Keeps drafts open until so long after the period that they bill, so that late usage is on them. Returns how
         many it changed. Raises StripeUnknown, StripeRefused.
