@@ -32,6 +32,11 @@ def mirror_sync(gateway: StripeGateway, *, customer: str, now: datetime) -> bool
     raise RuntimeError(f"{customer} refers to more than {ASKED_AT_MOST} things that are not known")
 
 
+def mirrored_since(customer: str, moment: datetime) -> bool:
+    """Whether Stripe was asked after it: then what was news at that moment is written down."""
+    return Mirrored.objects.filter(customer=customer, asked_at__gt=moment).exists()
+
+
 def mirrors_unseen(*, now: datetime, at_most: int = 100) -> list[str]:
     """Customers who were not looked at for a while."""
     looked_at = Mirrored.objects.filter(asked_at__gt=now - UNSEEN)

@@ -84,10 +84,12 @@ def _sync(customer: str) -> None:
 
 
 @shared_task(name="billing.mirror_sync", autoretry_for=(StripeUnknown,), max_retries=5, retry_backoff=2)
-def mirror_sync(customer: str) -> None:
+def mirror_sync(customer: str, heard_at: str) -> None:
+    """Of news that came together, the first looks for all."""
     from apps.billing import mirroring  # dj-stripe is installed in the workers of this queue, not in all
 
-    mirroring.mirror_sync(gateway(), customer=customer, now=timezone.now())
+    if not mirroring.mirrored_since(customer, datetime.fromisoformat(heard_at)):
+        mirroring.mirror_sync(gateway(), customer=customer, now=timezone.now())
     _invoices_say(customer)
 
 

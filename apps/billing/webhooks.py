@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
@@ -33,7 +34,7 @@ def webhook(request: HttpRequest) -> HttpResponse:
         return HttpResponse("the signature does not hold", status=400, content_type="text/plain")
     for customer in _customers(event.data):
         enqueue("billing.account_sync", customer=customer)
-        enqueue("billing.mirror_sync", customer=customer)
+        enqueue("billing.mirror_sync", customer=customer, heard_at=timezone.now().isoformat())
     return HttpResponse("", content_type="text/plain")
 
 

@@ -20,6 +20,7 @@ from apps.billing.gateways import mirror
 from apps.billing.gateways.stripe import gateway
 from apps.billing.mirroring import mirror_sync, mirrors_unseen
 from apps.billing.models import Account, Card, Dunning, Invoice, Mirrored
+from apps.billing.tasks import mirror_sync as mirror_task
 from apps.core.scope import tenant_scope
 from apps.tenants.services import user_create
 from tests.billing.sandbox.rig import DAY, HOUR, ROOT, START
@@ -137,6 +138,16 @@ def test_who_was_not_looked_at_for_an_hour_is_looked_at(shop, customer):
     look(customer, now)
     assert mirrors_unseen(now=now) == []
     assert mirrors_unseen(now=now + timedelta(minutes=61)) == [customer.id]
+
+
+def test_of_news_that_come_together_the_first_looks_for_all(shop, free, customer):
+    heard_at = timezone.now()
+    mirror_task(customer=customer.id, heard_at=heard_at.isoformat())
+    asked_at = Mirrored.objects.get().asked_at
+    mirror_task(customer=customer.id, heard_at=heard_at.isoformat())
+    assert Mirrored.objects.get().asked_at == asked_at
+    mirror_task(customer=customer.id, heard_at=timezone.now().isoformat())
+    assert Mirrored.objects.get().asked_at > asked_at
 
 
 def test_strangers_are_not_kept(shop, free):
