@@ -111,7 +111,7 @@ def test_a_channel_is_changed_rotated_switched_on_and_deleted(alices, alice, bas
     assert (held(alice)[0].name, held(alice)[0].kinds) == ("Renamed", ("key.leaked",))
     assert "both sign for 24 hours" in alices.get(url).content.decode()
     alices.post(f"{url}/rotate")
-    assert "The key before" in alices.get(url).content.decode()
+    assert "Show the key before" in alices.get(url).content.decode()
     with tenant_scope(alice.tenant_id):
         Channel.objects.filter(id=hook.id).update(disabled_at=timezone.now(), disabled_reason="HTTP 500.", failures=10)
     assert "after 10 failures in a row: HTTP 500." in alices.get(url).content.decode()
