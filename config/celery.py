@@ -40,6 +40,7 @@ app.conf.update(
         "usage-correct": {"task": "billing.usage_correct", "schedule": 3_600.0, "options": {"expires": 3_600}},
         "overage-tell": {"task": "billing.overage_tell", "schedule": 300.0, "options": {"expires": 300}},
         "periods-settle": {"task": "billing.periods_settle", "schedule": 1_800.0, "options": {"expires": 1_800}},
+        "happenings-relay": {"task": "billing.happenings_relay", "schedule": 15.0, "options": {"expires": 15}},
         "renewals-say": {"task": "billing.renewals_say", "schedule": 3_600.0, "options": {"expires": 3_600}},
         "accounts-sweep": {"task": "billing.accounts_sweep", "schedule": 300.0, "options": {"expires": 300}},
         "mirror-sweep": {"task": "billing.mirror_sweep", "schedule": 300.0, "options": {"expires": 300}},

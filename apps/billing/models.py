@@ -141,3 +141,24 @@ class Card(models.Model):
     class Meta:
         managed = False
         db_table = "billing_card"
+
+
+class Happening(models.Model):
+    """What others may want to hear of a tenant's money, once per (kind, key), on its way to `billing-events`."""
+
+    id = models.BigAutoField(primary_key=True)
+    tenant_id = models.BigIntegerField()
+    kind = models.CharField(max_length=32)
+    key = models.CharField(max_length=120)
+    facts = models.JSONField()
+    at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant_id", "kind", "key"], name="billing_happening_once")]
+        indexes = [
+            models.Index(fields=["id"], condition=models.Q(sent_at__isnull=True), name="billing_happening_unsent")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.tenant_id}"

@@ -5,6 +5,7 @@ Each is said once, however often it is looked at.
 
 from datetime import datetime, timedelta
 
+from apps.billing.happenings import Happened, happened
 from apps.billing.invoices import InvoiceInfo, invoices_of
 from apps.billing.models import PAYING, Account, Dunning
 from apps.billing.money import MICRO, dollars
@@ -20,8 +21,10 @@ AHEAD = timedelta(days=3)
 def plan_changed_say(*, tenant_id: int, before: PlanInfo, since: datetime) -> None:
     """In the transaction that changed it."""
     plan = plan_of(tenant_id)
+    key = f"{plan.code}:{since:%Y-%m-%dT%H:%M:%S}"
+    happened(tenant_id, Happened.PLAN_CHANGED, key, at=since, facts={"before": before.code, "plan": plan.code})
     notify(
-        tenant_id=tenant_id, kind=PLAN_CHANGED, dedupe_key=f"{plan.code}:{since:%Y-%m-%dT%H:%M:%S}",
+        tenant_id=tenant_id, kind=PLAN_CHANGED, dedupe_key=key,
         context={"before": before.name, "plan": plan.name, "starts_on": _day(since)},
     )  # fmt: skip
 
@@ -29,12 +32,14 @@ def plan_changed_say(*, tenant_id: int, before: PlanInfo, since: datetime) -> No
 def invoices_say(*, tenant_id: int, now: datetime) -> int:
     """Of the tenant's invoices as they are now. Returns how many notices were new."""
     with tenant_scope(tenant_id):
-        paid = [
-            one
-            for one in invoices_of(tenant_id, at_most=12)
-            if one.status == "paid" and one.total_cents > 0 and one.made_at > now - RECENT
-        ]
-    said = sum(_receipt_say(tenant_id, one) for one in reversed(paid))
+        recent = [one for one in reversed(invoices_of(tenant_id, at_most=12)) if one.made_at > now - RECENT]
+    for one in recent:
+        _happened(tenant_id, Happened.INVOICE_OPENED, one, one.made_at)
+    said = 0
+    for one in recent:
+        if one.status == "paid" and one.total_cents > 0:
+            _happened(tenant_id, Happened.INVOICE_PAID, one, now)
+            said += _receipt_say(tenant_id, one)
     owed = Dunning.objects.filter(tenant_id=tenant_id).first()
     return said + (_failure_say(tenant_id, owed) if owed else 0)
 
@@ -45,6 +50,11 @@ def renewals_say(*, now: datetime) -> int:
         status__in=PAYING, ends_at__isnull=True, renews_at__gt=now, renews_at__lte=now + AHEAD
     ).order_by("tenant_id")
     return sum(_renewal_say(account) for account in soon)
+
+
+def _happened(tenant_id: int, kind: Happened, invoice: InvoiceInfo, at: datetime) -> None:
+    facts = {"invoice": invoice.id, "number": invoice.number, "total_cents": invoice.total_cents}
+    happened(tenant_id, kind, invoice.id, at=at, facts=facts)
 
 
 def _receipt_say(tenant_id: int, invoice: InvoiceInfo) -> bool:
@@ -65,6 +75,10 @@ def _failure_say(tenant_id: int, owed: Dunning) -> bool:
         "amount": _amount(owed.cents), "reason": "The card was declined.", "retry_on": retry_on, "after": after,
     }  # fmt: skip
     tries = f"{owed.retried_at:%Y-%m-%dT%H:%M}" if owed.retried_at else "last"
+    happened(
+        tenant_id, Happened.INVOICE_FAILED, f"{owed.invoice}:{tries}", at=owed.since_at,
+        facts={"invoice": owed.invoice, "number": owed.number, "owed_cents": owed.cents},
+    )  # fmt: skip
     notice = notify(
         tenant_id=tenant_id, kind=PAYMENT_FAILED, dedupe_key=f"{owed.invoice}:{tries}", context=context
     )  # fmt: skip

@@ -7,7 +7,10 @@ in one transaction a threshold, and a later threshold is only written after the 
 import math
 from datetime import datetime, timedelta
 
+from django.db import transaction
+
 from apps.analytics.ingest.database import Connection
+from apps.billing.happenings import Happened, happened
 from apps.core.errors import NotFound
 from apps.notifications.kinds import QUOTA_EXCEEDED, QUOTA_WARNING
 from apps.notifications.services import notify
@@ -40,10 +43,14 @@ def _evaluate(connection: Connection, tenant_id: int, now: datetime) -> int:
     for threshold, kind in THRESHOLDS:
         if used * 100 < threshold * quota.included_checks:
             break
-        notice = notify(
-            tenant_id=tenant_id, kind=kind, dedupe_key=f"{quota.period.id}:{quota.plan.code}:{threshold}",
-            context=_context(quota, threshold, used, now),
-        )  # fmt: skip
+        key = f"{quota.period.id}:{quota.plan.code}:{threshold}"
+        with transaction.atomic():
+            notice = notify(
+                tenant_id=tenant_id, kind=kind, dedupe_key=key, context=_context(quota, threshold, used, now)
+            )
+            if notice is not None:
+                facts = {"percent": threshold, "used": used, "included": quota.included_checks}
+                happened(tenant_id, Happened.THRESHOLD_CROSSED, key, at=now, facts=facts)
         said += notice is not None
     return said
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.analytics.ingest.database import connect
-from apps.billing import accounts, ledger, notices, settling, telling
+from apps.billing import accounts, happenings, ledger, notices, settling, telling
 from apps.billing.gateways.errors import StripeUnknown
 from apps.billing.gateways.stripe import gateway
 from apps.billing.metering import quota_counters_raise
@@ -54,6 +54,18 @@ def overage_tell() -> None:
     customers = dict(Account.objects.values_list("tenant_id", "customer"))
     with closing(connect()) as connection:
         telling.overage_tell(connection, gateway(), customers=customers, now=timezone.now())
+
+
+@shared_task(name="billing.happenings_relay")
+def happenings_relay() -> None:
+    """Whatever the bus has not got yet."""
+    now = timezone.now()
+    while happenings.happenings_relay(now=now):
+        pass
+    with closing(connect()) as connection:
+        while happenings.usage_relay(connection):
+            pass
+    happenings.happenings_purge(now=now)
 
 
 @shared_task(name="billing.account_sync", autoretry_for=(StripeUnknown,), max_retries=5, retry_backoff=2)

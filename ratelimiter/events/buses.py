@@ -1,21 +1,21 @@
 """The bus that a URL names. Each kind is loaded only where it is used."""
 
-from ratelimiter.events.bus import BusError, Producer, Reader
+from ratelimiter.events.bus import TOPIC, BusError, Producer, Reader
 
 _KAFKA = "kafka"
 _REDIS = ("redis", "rediss", "unix")
 
 
-def producer_make(url: str) -> Producer:
+def producer_make(url: str, topic: str = TOPIC) -> Producer:
     """Raises BusError, also when the bus does not answer."""
     if _scheme(url) in _REDIS:
         from ratelimiter.events.streams import StreamsProducer
 
-        return StreamsProducer(url)
+        return StreamsProducer(url, topic=topic)
     if _scheme(url) == _KAFKA:
         from ratelimiter.events.kafka import KafkaProducer
 
-        return KafkaProducer(url)
+        return KafkaProducer(url, topic=topic)
     raise _unknown(url)
 
 

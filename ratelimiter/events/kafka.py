@@ -69,8 +69,9 @@ _log.addFilter(Calm())
 class KafkaProducer:
     """`send` collects, `poll` hands over. When nothing gets through for `stall_s` seconds, all under way fails."""
 
-    def __init__(self, url: str, *, stall_s: float = STALL_S) -> None:
+    def __init__(self, url: str, *, topic: str = TOPIC, stall_s: float = STALL_S) -> None:
         """Raises BusError."""
+        self._topic = topic
         self._stall_s = stall_s
         self._waiting: deque[tuple[int, bytes, Done]] = deque()
         self._under_way = 0
@@ -79,7 +80,7 @@ class KafkaProducer:
         self._closing = False
         self._client = _made(Client, _configured(url, _PRODUCER))
         try:
-            _topic_verify(self._client)
+            _topic_verify(self._client, topic)
         except BusError:
             self.close()
             raise
@@ -114,7 +115,9 @@ class KafkaProducer:
         while self._waiting and not self._failure:
             partition, payload, done = self._waiting[0]
             try:
-                self._client.produce(TOPIC, payload, partition=partition, on_delivery=partial(self._reported, done))
+                self._client.produce(
+                    self._topic, payload, partition=partition, on_delivery=partial(self._reported, done)
+                )
             except BufferError:  # full: the rest waits for a later call
                 return
             except KafkaException as error:
@@ -284,7 +287,7 @@ def topics_create(url: str) -> list[str]:
         raise _said(error) from error
     for topic in TOPICS:
         if topic.name in known:
-            _partitions_verify(topic, len(known[topic.name].partitions))
+            _partitions_verify(topic.name, len(known[topic.name].partitions))
     missing = [topic for topic in TOPICS if topic.name not in known]
     if not missing:
         return []
@@ -335,20 +338,20 @@ def _made(kind: Callable[..., T], configuration: dict[str, Any]) -> T:
         raise _said(error) from error
 
 
-def _topic_verify(client: Client | Consumer) -> None:
+def _topic_verify(client: Client | Consumer, topic: str = TOPIC) -> None:
     """Asks for all topics, because asking for one by name may create it."""
     try:
         topics = client.list_topics(timeout=TIMEOUT_S).topics
     except KafkaException as error:
         raise _said(error) from error
-    if TOPIC not in topics:
-        raise BusError(f"there is no topic {TOPIC}; `manage.py topics_create` makes it")
-    _partitions_verify(TOPICS[0], len(topics[TOPIC].partitions))
+    if topic not in topics:
+        raise BusError(f"there is no topic {topic}; `manage.py topics_create` makes it")
+    _partitions_verify(topic, len(topics[topic].partitions))
 
 
-def _partitions_verify(topic: Topic, found: int) -> None:
-    if topic.name == TOPIC and found != PARTITIONS:
-        raise BusError(f"the topic {TOPIC} has {found} partitions and must have {PARTITIONS}")
+def _partitions_verify(topic: str, found: int) -> None:
+    if topic != DEAD and found != PARTITIONS:
+        raise BusError(f"the topic {topic} has {found} partitions and must have {PARTITIONS}")
 
 
 def _waited(future: Any) -> Any:

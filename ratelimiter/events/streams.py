@@ -20,6 +20,7 @@ from ratelimiter.events.bus import TOPIC, BusError, Done, Message, OffsetLost
 
 MAX_MEMORY_BYTES = 1 << 30  # of the server; past it nothing is sent, so that the broker beside the streams lives
 DEAD_LETTERS = 100_000
+UNREAD = 100_000  # records that a partition of the other topics keeps
 
 _ID = f"{TOPIC}:id"
 _DEAD = f"{TOPIC}:dead"
@@ -37,8 +38,10 @@ class StreamsProducer:
     one had heard.
     """
 
-    def __init__(self, url: str, *, max_memory_bytes: int = MAX_MEMORY_BYTES) -> None:
+    def __init__(self, url: str, *, topic: str = TOPIC, max_memory_bytes: int = MAX_MEMORY_BYTES) -> None:
         """Raises BusError."""
+        self._topic = topic
+        self._cut = () if topic == TOPIC else ("MAXLEN", "~", UNREAD)  # who reads the others does not trim them
         self._max_memory_bytes = max_memory_bytes
         self._waiting: list[tuple[int, bytes, Done]] = []
         self._written: deque[tuple[int, Done]] = deque()  # (number of the write it was part of, whom to tell)
@@ -99,7 +102,8 @@ class StreamsProducer:
                 # All or none: were one refused for want of memory and the next one not, they would be out of order.
                 pipeline = self._client.pipeline(transaction=True)
                 for partition, payload, _ in waiting:
-                    _ask(pipeline, "XADD", _stream(partition), "*", _FIELD, payload)
+                    stream = _stream(partition, self._topic)
+                    _ask(pipeline, "XADD", stream, *self._cut, "*", _FIELD, payload)
                 pipeline.execute()
             except (redis.RedisError, BusError) as error:
                 failure = BusError(str(error))
@@ -270,8 +274,8 @@ def _topic_id(client: "redis.Redis") -> str:
     return found.decode()
 
 
-def _stream(partition: int) -> str:
-    return f"{TOPIC}:{{{partition}}}"
+def _stream(partition: int, topic: str = TOPIC) -> str:
+    return f"{topic}:{{{partition}}}"
 
 
 def _number(position: str | bytes) -> tuple[int, int]:
