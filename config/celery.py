@@ -20,6 +20,8 @@ app.conf.update(
         "billing.*": {"queue": "rollups"},
         "analytics.drain": {"queue": "ingest"},
         "analytics.settle": {"queue": "rollups"},
+        "analytics.alert": {"queue": "rollups"},
+        "analytics.weekly_digest": {"queue": "rollups"},
         "analytics.purge": {"queue": "rollups"},
         "analytics.identifiers_forget": {"queue": "rollups"},
         "analytics.tables_ensure": {"queue": "cells"},  # its worker has the owner's database role
@@ -53,6 +55,9 @@ app.conf.update(
             "options": {"expires": 3_600},
         },
         "settle": {"task": "analytics.settle", "schedule": 60.0, "options": {"expires": 60}},
+        "analytics-alert": {"task": "analytics.alert", "schedule": 60.0, "options": {"expires": 60}},
+        "weekly-digest": {"task": "analytics.weekly_digest", "schedule": 3_600.0, "options": {"expires": 3_600}},
+        "keys-expiring": {"task": "apikeys.expiring_tell", "schedule": 3_600.0, "options": {"expires": 3_600}},
         "analytics-purge": {"task": "analytics.purge", "schedule": 3_600.0, "options": {"expires": 3_600}},
         "analytics-tables": {"task": "analytics.tables_ensure", "schedule": 3_600.0, "options": {"expires": 3_600}},
         "notifications-sweep": {"task": "notifications.sweep", "schedule": 10.0, "options": {"expires": 10}},

@@ -11,6 +11,8 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.analytics import services
+from apps.analytics.alerting import alerts_evaluate
+from apps.analytics.digest import digests_send
 from apps.analytics.ingest.database import connect
 from apps.analytics.ingest.fold import hours_fold
 from apps.analytics.ingest.settle import settle as hours_settle
@@ -32,6 +34,18 @@ def settle() -> None:
     with closing(connect()) as connection:
         hours_settle(connection, now=timezone.now())
         hours_fold(connection, now=timezone.now())
+
+
+@shared_task(name="analytics.alert")
+def alert() -> None:
+    with closing(connect()) as connection:
+        alerts_evaluate(connection, now=timezone.now())
+
+
+@shared_task(name="analytics.weekly_digest")
+def weekly_digest() -> None:
+    with closing(connect()) as connection:
+        digests_send(connection, now=timezone.now())
 
 
 @shared_task(name="analytics.purge")

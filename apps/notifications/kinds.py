@@ -97,6 +97,7 @@ _TABLE = (
         LIMIT_NEAR, Severity.INFO, "Close to a limit", "When a caller has used most of a rule's limit for a while.",
         _MAKERS, frozenset({"inbox", "webhook"}), {"rule": str, "rule_id": int, "percent": int, "caller": str},
         "limits:rules", "See the rules", {"rule": "user-rpm", "rule_id": 4_711, "percent": 92, "caller": "u_911"},
+        is_listed=False,  # until somebody says it: rollups do not know how full a caller's counters are
     ),
     Kind(
         SERVICE_DEGRADED, Severity.CRITICAL, "Degraded answers",
@@ -148,6 +149,7 @@ _TABLE = (
         MEMBER_INVITED, Severity.INFO, "Invitations", "When somebody is invited to the organisation.", _MANAGERS,
         frozenset({"inbox", "webhook"}), {"email": str, "role": str, "by": str}, "tenants:team", "Open the team",
         {"email": "sam@example.com", "role": "developer", "by": "mina@example.com"},
+        is_listed=False,  # until there are invitations
     ),
     Kind(
         USAGE_WEEKLY, Severity.INFO, "Weekly summary", "Every Monday: the week's checks and denials.",

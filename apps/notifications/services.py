@@ -6,7 +6,7 @@ transaction: what rolls back was never said, what commits will be said, and the 
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -16,7 +16,7 @@ from apps.core.scope import tenant_scope
 from apps.notifications.audience import channels_hearing
 from apps.notifications.house.lanes import lanes_wake
 from apps.notifications.kinds import KINDS, Kind, context_verify, kind_get
-from apps.notifications.models import Channel, Delivery
+from apps.notifications.models import Channel, Delivery, Notice
 from apps.notifications.muting import Muting
 
 
@@ -44,6 +44,41 @@ def notify(
             tenant_id=tenant_id, notice_id=notice_id, kind=definition, dedupe_key=dedupe_key, channels=channels, now=now
         )
     return notice_id
+
+
+def notify_cooled(
+    *, tenant_id: int, kind: str, subject: str, cool_down: timedelta, context: Mapping[str, Any], now: datetime
+) -> int | None:
+    """`notify` for what goes on: once, and again after `cool_down` at the earliest. `subject` is what it is about, at
+    most 80 characters. Of two at once, one says it. Raises as `notify`.
+    """
+    with transaction.atomic(), tenant_scope(tenant_id):
+        with connection.cursor() as cursor:
+            name = f"notices {tenant_id} {kind} {subject}"
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+        if is_cooling(tenant_id=tenant_id, kind=kind, subject=subject, cool_down=cool_down, now=now):
+            return None
+        return notify(
+            tenant_id=tenant_id,
+            kind=kind,
+            dedupe_key=f"{subject}@{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}",
+            context=context,
+            now=now,
+        )
+
+
+def is_cooling(*, tenant_id: int, kind: str, subject: str, cool_down: timedelta, now: datetime) -> bool:
+    """Whether that was said within `cool_down`. Inside the tenant's scope."""
+    latest = (
+        Notice.objects.filter(tenant_id=tenant_id, kind=kind, dedupe_key__startswith=f"{subject}@")
+        .order_by("-dedupe_key")
+        .values_list("dedupe_key", flat=True)
+        .first()
+    )
+    if latest is None:
+        return False
+    said_at = datetime.fromisoformat(latest.rpartition("@")[2]).replace(tzinfo=UTC)
+    return now.astimezone(UTC) < said_at + cool_down
 
 
 def notice_put(*, tenant_id: int, kind: Kind, dedupe_key: str, context: Mapping[str, Any]) -> int | None:

@@ -113,6 +113,12 @@ def key_entries(*, page: int = 1_000) -> Iterator[list[KeyEntry]]:
         last = rows[-1].digest
 
 
+def keys_ending(*, after: datetime, before: datetime) -> list[KeyEntry]:
+    """Keys of all tenants that are not revoked and end in between, by tenant."""
+    rows = KeyIndex.objects.filter(revoked_at=None, expires_at__gt=after, expires_at__lte=before)
+    return [_key_entry(row) for row in rows.order_by("tenant_id", "key_id")]
+
+
 def key_entry_get(*, tenant_id: int, key_id: int) -> KeyEntry | None:
     row = KeyIndex.objects.filter(tenant_id=tenant_id, key_id=key_id).first()
     return None if row is None else _key_entry(row)
