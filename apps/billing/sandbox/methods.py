@@ -81,7 +81,7 @@ def method_detach(request: Request) -> Obj:
             subscription["default_payment_method"] = None
     method["customer"] = None
     tx.save(method)
-    emit(tx, "payment_method.detached", method)
+    emit(tx, "payment_method.detached", method, previous={"customer": customer["id"]})
     return method
 
 
