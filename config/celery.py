@@ -17,6 +17,7 @@ app.conf.update(
         "billing.account_sync": {"queue": "default"},
         "billing.accounts_sweep": {"queue": "default"},
         "billing.mirror_*": {"queue": "default"},
+        "billing.giving*": {"queue": "default"},
         "billing.*": {"queue": "rollups"},
         "analytics.drain": {"queue": "ingest"},
         "analytics.settle": {"queue": "rollups"},
@@ -46,6 +47,7 @@ app.conf.update(
         "renewals-say": {"task": "billing.renewals_say", "schedule": 3_600.0, "options": {"expires": 3_600}},
         "accounts-sweep": {"task": "billing.accounts_sweep", "schedule": 300.0, "options": {"expires": 300}},
         "mirror-sweep": {"task": "billing.mirror_sweep", "schedule": 300.0, "options": {"expires": 300}},
+        "givings-sweep": {"task": "billing.givings_sweep", "schedule": 300.0, "options": {"expires": 300}},
         "quota-counters": {"task": "billing.quota_counters_raise", "schedule": 60.0, "options": {"expires": 60}},
         "quota-notify": {"task": "billing.quota_notify", "schedule": 60.0, "options": {"expires": 60}},
         "quota-notify-missed": {  # whoever went silent while nothing was evaluated

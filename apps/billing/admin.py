@@ -3,14 +3,19 @@
 import json
 from typing import Any
 
+from django import forms
 from django.apps import apps
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 
-from apps.billing.models import Account
+from apps.billing.giving import give, giving_verify
+from apps.billing.models import Account, Giving
 from apps.billing.money import MICRO, dollars
+from apps.core.errors import ApplicationError
+from apps.core.forms import errors_take
+from apps.tenants.selectors import tenant_by_slug
 
 
 class _ReadOnly(ModelAdmin):  # type: ignore[misc]
@@ -30,6 +35,69 @@ class AccountAdmin(_ReadOnly):
     list_filter = ("status",)
     search_fields = ("customer", "subscription", "=tenant_id")
     ordering = ("-tenant_id",)
+
+
+class GivingForm(forms.ModelForm):  # type: ignore[type-arg]
+    tenant = forms.CharField(label="Organisation", help_text="Its short name, as in the address of its pages.")
+    invoice_number = forms.CharField(required=False, help_text="Of a refund: the number on the invoice.")
+    dollars = forms.DecimalField(max_digits=9, decimal_places=2, help_text="US dollars.")
+
+    class Meta:
+        model = Giving
+        fields = ("kind", "reason")
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or self.cleaned_data
+        if not self.errors:
+            try:
+                said["tenant_id"] = tenant_by_slug(said["tenant"]).id
+                giving_verify(**self.given())
+            except ApplicationError as error:
+                errors_take(self, error)
+        return said
+
+    def given(self) -> dict[str, Any]:
+        said = self.cleaned_data
+        return {
+            "tenant_id": said["tenant_id"], "kind": said["kind"], "cents": int(said["dollars"] * 100),
+            "reason": said["reason"], "invoice_number": said["invoice_number"],
+        }  # fmt: skip
+
+
+@admin.register(Giving)
+class GivingAdmin(_ReadOnly):
+    """Each is given once and stays as it is; what Stripe refused is seen here."""
+
+    form = GivingForm
+    list_display = ("made_at", "tenant_id", "kind", "dollars", "reason", "given_by", "state")
+    list_filter = ("kind",)
+    search_fields = ("=tenant_id", "reason", "stripe_id", "invoice")
+    ordering = ("-id",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        if obj is None:
+            return ("tenant", "kind", "invoice_number", "dollars", "reason")
+        return (
+            "tenant_id", "kind", "invoice", "dollars", "reason", "given_by", "made_at", "state", "stripe_id",
+            "reference",
+        )  # fmt: skip
+
+    def save_model(self, request: HttpRequest, obj: Giving, form: GivingForm, change: bool) -> None:  # noqa: FBT001
+        assert request.user.is_authenticated
+        obj.pk = give(**form.given(), given_by=request.user.email)
+
+    @admin.display(description="Amount")
+    def dollars(self, giving: Giving) -> str:
+        return dollars(giving.cents * MICRO)
+
+    @admin.display(description="State")
+    def state(self, giving: Giving) -> str:
+        if giving.refused:
+            return f"refused: {giving.refused}"
+        return "given" if giving.done_at else "on its way"
 
 
 class _Said(_ReadOnly):

@@ -39,8 +39,8 @@ class CardInfo:
 
 @dataclass(frozen=True, slots=True)
 class Owing:
-    """What could not be collected. `retried_at` is None when it is not tried again by itself; `costs_plan` when the
-    plan is gone until it is paid.
+    """What could not be collected. `retried_at` is None when it is not tried again by itself; `has_ended` when
+    there is no paid plan any more.
     """
 
     number: str
@@ -48,7 +48,7 @@ class Owing:
     since_at: datetime
     retried_at: datetime | None
     url: str
-    costs_plan: bool
+    has_ended: bool
 
 
 def invoices_of(tenant_id: int, *, at_most: int = 120) -> list[InvoiceInfo]:

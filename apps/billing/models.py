@@ -1,6 +1,9 @@
 """What a tenant may read of the ledger: views on the schema `billing`. Inside a scope they hold the tenant's rows."""
 
+from uuid import uuid4
+
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 CHECKS = "checks"  # the meter of billable checks
@@ -104,6 +107,42 @@ class Dunning(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tenant_id} owes {self.number}"
+
+
+class Giving(models.Model):
+    """Money that staff give back, and why. Kept for ever; Stripe knows it by its reference."""
+
+    class Kind(models.TextChoices):
+        CREDIT = "credit", "credit for invoices to come"
+        REFUND = "refund", "refund of an invoice"
+
+    id = models.BigAutoField(primary_key=True)
+    reference = models.UUIDField(default=uuid4, unique=True, editable=False)
+    tenant_id = models.BigIntegerField(db_index=True)
+    kind = models.CharField(max_length=8, choices=Kind)
+    invoice = models.CharField(max_length=64, blank=True)
+    cents = models.PositiveIntegerField()
+    reason = models.CharField(max_length=200)
+    given_by = models.EmailField(help_text="Of the staff.")
+    made_at = models.DateTimeField(db_default=Now())
+    done_at = models.DateTimeField(null=True, help_text="When Stripe had it.")
+    stripe_id = models.CharField(max_length=64, blank=True)
+    refused = models.CharField(max_length=200, blank=True, help_text="What Stripe said against it.")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="billing_giving_has_its_invoice",
+                condition=Q(kind="credit", invoice="") | Q(kind="refund") & ~Q(invoice=""),
+            ),
+            models.CheckConstraint(name="billing_giving_reason", condition=~Q(reason="") & Q(cents__gt=0)),
+        ]
+        indexes = [
+            models.Index(fields=["made_at"], name="billing_giving_open", condition=Q(done_at__isnull=True, refused=""))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.cents} cents to {self.tenant_id}"
 
 
 class Invoice(models.Model):

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.analytics.ingest.database import connect
-from apps.billing import accounts, happenings, ledger, notices, settling, telling
+from apps.billing import accounts, giving, happenings, ledger, notices, settling, telling
 from apps.billing.gateways.errors import StripeUnknown
 from apps.billing.gateways.stripe import gateway
 from apps.billing.metering import quota_counters_raise
@@ -126,6 +126,19 @@ def _invoices_say(customer: str) -> None:
     account = Account.objects.filter(customer=customer).first()
     if account is not None:
         notices.invoices_say(tenant_id=account.tenant_id, now=timezone.now())
+
+
+@shared_task(name="billing.giving_carry", autoretry_for=(StripeUnknown,), max_retries=5, retry_backoff=2)
+def giving_carry(giving_id: int) -> None:
+    giving.giving_carry(gateway(), giving_id=giving_id, now=timezone.now())
+
+
+@shared_task(name="billing.givings_sweep")
+def givings_sweep() -> None:
+    if not settings.STRIPE_SECRET_KEY:
+        return
+    for giving_id in giving.givings_open(now=timezone.now()):
+        giving.giving_carry(gateway(), giving_id=giving_id, now=timezone.now())
 
 
 def periods_of(tenant_id: int) -> list[BilledPeriod]:

@@ -33,7 +33,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LATEST = 3 * DAY
 GOOD = ("pm_card_visa", "pm_card_mastercard")
 BAD = "pm_card_chargeCustomerFail"
-WANTED = ("customer", "invoice.", "payment_method", "subscription_schedule", "credit_note")  # see docs/operating.md
+WANTED = ("customer", "invoice.", "payment_method", "subscription_schedule", "credit_note")  # see docs/billing.md
 TASKS = ("billing.account_sync", "billing.mirror_sync")
 
 

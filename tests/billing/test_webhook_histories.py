@@ -47,7 +47,9 @@ def test_any_history_ends_as_the_one_in_order(rough, clock, transactional_db, mo
     monkeypatch.setattr(enqueue, "_send", lambda task, arguments: histories.sent.append((task, dict(arguments))))
     histories.live(STEPS)
     print(dict(histories.did))
-    assert {seed: found for seed, life in zip(seeds, histories.lives, strict=True) if (found := differences(life))} == {}
+    assert {
+        seed: found for seed, life in zip(seeds, histories.lives, strict=True) if (found := differences(life))
+    } == {}
 
 
 def differences(life):

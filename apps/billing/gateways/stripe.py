@@ -12,6 +12,7 @@ from django.conf import settings
 
 from apps.billing.gateways.catalogue import METER_EVENT, Catalogue, Meter, Priced
 from apps.billing.gateways.charges import Charges
+from apps.billing.gateways.credits import Credits
 from apps.billing.gateways.errors import told_apart
 from apps.billing.gateways.subscriptions import Subscriptions
 
@@ -43,6 +44,7 @@ class StripeGateway:
         self.catalogue = Catalogue(self._client)
         self.subscriptions = Subscriptions(self._client)
         self.charges = Charges(self._client)
+        self.credits = Credits(self._client)
 
     def answer(self, path: str) -> Answer:
         """To a GET; that there is nothing is an answer, too. Raises StripeUnknown, StripeRefused."""
