@@ -78,6 +78,7 @@ class Life:
     months: int = 0
     pending: str = ""
     card_fails: bool = False
+    charged_at: object = None  # when the renewal's invoice will be
     failing_since: object = None
     periods: list = field(default_factory=list)
 
@@ -103,8 +104,11 @@ class Life:
                 self.change(self.pending, at)
             else:
                 self._begin(self.months)
-            if self.is_sold and self.card_fails:
-                self.failing_since = at + HELD
+            if self.is_sold:
+                self.charged_at = at + HELD
+        if self.charged_at and self.charged_at <= now:
+            self.failing_since = self.charged_at if self.card_fails else None
+            self.charged_at = None
         if self.failing_since and self.failing_since + RETRIES[-1] <= now:
             self.change("free", now)
             self.failing_since = None
