@@ -9,6 +9,7 @@ from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 import msgspec
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from msgspec import Meta
 
 from ratelimiter.environ import EnvironmentInvalid, environ_read
@@ -57,6 +58,7 @@ class Env(msgspec.Struct, frozen=True):
     ] = ""
     email_api_key: Annotated[str, Meta(description="SendGrid's; SES takes AWS's own variables")] = ""
     email_from: Annotated[str, Meta(description="sender of the product's mails")] = "Ratelimiter <hello@localhost>"
+    secret_scanning_keys: Annotated[str, Meta(description="id=base64,… of those who may report leaked keys")] = ""
     sealing_keys: Annotated[str, Meta(description="comma-separated Fernet keys for secrets at rest; newest first")] = ""
     twilio_account_sid: Annotated[str, Meta(description="Twilio's account; empty sends no SMS")] = ""
     twilio_auth_token: str = ""
@@ -126,6 +128,16 @@ class Env(msgspec.Struct, frozen=True):
         if wrong:
             raise EnvironmentInvalid("SEALING_KEYS: each must be 32 bytes in URL-safe base64")
         return keys
+
+    def scanners(self) -> dict[str, str]:
+        """Key id → public key, DER in base64."""
+        pairs = [part.strip().partition("=") for part in self.secret_scanning_keys.split(",") if part.strip()]
+        try:
+            for _name, _, encoded in pairs:
+                load_der_public_key(base64.b64decode(encoded, validate=True))
+        except ValueError as error:
+            raise EnvironmentInvalid(f"SECRET_SCANNING_KEYS: must look like id=base64, of DER keys; {error}") from None
+        return {name: encoded for name, _, encoded in pairs}
 
     def networks(self) -> list[str]:
         try:

@@ -1,10 +1,11 @@
 from django.urls import path
 
-from apps.apikeys import views
+from apps.apikeys import leak_views, views
 
 app_name = "apikeys"
 
 urlpatterns = [
+    path("secret-scanning/report", leak_views.report, name="leak_report"),
     path("organisations/new", views.organisation_create, name="organisation_create"),
     path("t/<slug:slug>/keys", views.keys, name="keys"),
     path("t/<slug:slug>/keys/new", views.create, name="create"),

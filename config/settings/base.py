@@ -176,6 +176,7 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.email_from
 
 # Notifications
 SEALING_KEYS = env.sealing()
+SECRET_SCANNING_KEYS = env.scanners()  # who may report leaked keys
 OUTBOUND_ALLOWED = env.networks()  # private networks that webhooks may reach
 PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
 TWILIO_API_BASE = "https://api.twilio.com"
