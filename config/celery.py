@@ -62,7 +62,7 @@ app.conf.update(
         "keys-expiring": {"task": "apikeys.expiring_tell", "schedule": 3_600.0, "options": {"expires": 3_600}},
         "analytics-purge": {"task": "analytics.purge", "schedule": 3_600.0, "options": {"expires": 3_600}},
         "analytics-tables": {"task": "analytics.tables_ensure", "schedule": 3_600.0, "options": {"expires": 3_600}},
-        "notifications-sweep": {"task": "notifications.sweep", "schedule": 10.0, "options": {"expires": 10}},
+        "notifications-sweep": {"task": "notifications.sweep", "schedule": 5.0, "options": {"expires": 5}},
         "notifications-purge": {"task": "notifications.purge", "schedule": 86_400.0, "options": {"expires": 86_400}},
         "cells-ensure": {"task": "tenants.cells_ensure", "schedule": 300.0, "options": {"expires": 300}},
     },

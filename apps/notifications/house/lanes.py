@@ -66,7 +66,7 @@ def lane_release(*, channel_id: int, lease: int, next_at: datetime | None, now: 
         row = _row(
             """
             UPDATE public.notifications_house_lane
-            SET leased_until = NULL, due_at = least(due_at, %(next)s::timestamptz)
+            SET leased_until = NULL, nudged_at = NULL, due_at = least(due_at, %(next)s::timestamptz)
             WHERE channel_id = %(channel)s AND lease = %(lease)s RETURNING tenant_id, medium, due_at
             """,
             channel=channel_id, lease=lease, next=next_at,
