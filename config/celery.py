@@ -41,6 +41,7 @@ app.conf.update(
         "publish-sweep": {"task": "limits.publish_sweep", "schedule": 10.0, "options": {"expires": 10}},
         "usage-post": {"task": "billing.usage_post", "schedule": 60.0, "options": {"expires": 60}},
         "usage-correct": {"task": "billing.usage_correct", "schedule": 3_600.0, "options": {"expires": 3_600}},
+        "usage-compare": {"task": "billing.usage_compare", "schedule": 300.0, "options": {"expires": 300}},
         "overage-tell": {"task": "billing.overage_tell", "schedule": 300.0, "options": {"expires": 300}},
         "periods-settle": {"task": "billing.periods_settle", "schedule": 1_800.0, "options": {"expires": 1_800}},
         "happenings-relay": {"task": "billing.happenings_relay", "schedule": 15.0, "options": {"expires": 15}},

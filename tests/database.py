@@ -98,8 +98,9 @@ def _counted_empty(owner):
     for watermark in ("analytics.settled", "analytics.folded"):
         owner.execute(f"UPDATE {watermark} SET until = 'epoch' WHERE until <> 'epoch'")
     owner.execute(
-        "UPDATE billing.posted SET until = 'epoch', late_until = 'epoch', overage_number = 0, relayed_number = 0"
-        " WHERE (until, late_until, overage_number, relayed_number) <> ('epoch', 'epoch', 0, 0)"
+        "UPDATE billing.posted SET until = 'epoch', late_until = 'epoch', overage_number = 0, relayed_number = 0,"
+        " differing = 0 WHERE (until, late_until, overage_number, relayed_number, differing)"
+        " <> ('epoch', 'epoch', 0, 0, 0)"
     )
 
 

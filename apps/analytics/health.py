@@ -1,13 +1,8 @@
-"""How ingest is doing, for Prometheus: read from the database when the portal's metrics are asked for, so it is told
-also while no ingest runs at all.
-"""
+"""How ingest is doing, for Prometheus and reports."""
 
-from collections.abc import Iterator
+from apps.core.gauges import gauges_read, gauges_register
 
-from django.db import Error, connection
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import REGISTRY, Collector
-
+VIEW = "analytics_health"
 MEANINGS = {
     "lag_s": ("lag_seconds", "Age of what was counted last, in the partition that is furthest behind"),
     "missing": ("missing_events", "Events whose numbers never came, of the last 90 days"),
@@ -20,29 +15,8 @@ MEANINGS = {
 
 def ingest_health() -> dict[str, float]:
     """Raises django.db.Error."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(MEANINGS)} FROM public.analytics_health")  # noqa: S608 - our own names
-        row = cursor.fetchone()
-    assert row is not None
-    return dict(zip(MEANINGS, map(float, row), strict=True))
-
-
-class HealthCollector(Collector):
-    def describe(self) -> Iterator[Metric]:
-        """Names alone: registering must not ask a database that may not be there yet."""
-        return (GaugeMetricFamily(f"ratelimiter_ingest_{name}", meaning) for name, meaning in MEANINGS.values())
-
-    def collect(self) -> Iterator[Metric]:
-        try:
-            health = ingest_health()
-        except Error:  # a metric that is absent says so
-            return
-        finally:
-            connection.close()  # the thread that answers Prometheus is nobody's request
-        for name, value in health.items():
-            metric, meaning = MEANINGS[name]
-            yield GaugeMetricFamily(f"ratelimiter_ingest_{metric}", meaning, value=value)
+    return gauges_read(VIEW, MEANINGS)
 
 
 def collector_register() -> None:
-    REGISTRY.register(HealthCollector())
+    gauges_register("ratelimiter_ingest", VIEW, MEANINGS)

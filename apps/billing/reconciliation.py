@@ -1,13 +1,20 @@
 """The same usage as every part has it, side by side: the doors, the rollups, the ledger, the bill."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+
+import structlog
 
 from apps.analytics.health import ingest_health
 from apps.analytics.ingest.database import Connection
 from apps.billing.models import CHECKS, Settlement
 from apps.billing.rating import BilledPeriod, bill
+
+COMPARED = timedelta(days=3)  # what is older gets no late checks
+NAMED = 20  # differences in the log
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,16 @@ def differences(
         {"since": since, "until": min(until, _posted_until(connection)), "tenant": tenant_id, "meter": CHECKS},
     )
     return [Difference(*row) for row in rows.fetchall()]
+
+
+def compare(connection: Connection, *, now: datetime) -> int:
+    """Of the last COMPARED days; written down for whoever is to be alarmed. Returns how many hours differ."""
+    found = differences(connection, since=now - COMPARED, until=now)
+    for one in found[:NAMED]:
+        log.error("usage_differs", tenant=one.tenant_id, hour=one.hour.isoformat(), rollups=one.rollups,
+                  ledger=one.ledger)  # fmt: skip
+    connection.execute("UPDATE billing.posted SET differing = %s, compared_at = %s", [len(found), now])
+    return len(found)
 
 
 @dataclass(frozen=True, slots=True)

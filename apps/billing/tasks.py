@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.analytics.ingest.database import connect
-from apps.billing import accounts, giving, happenings, ledger, notices, settling, telling
+from apps.billing import accounts, giving, happenings, ledger, notices, reconciliation, settling, telling
 from apps.billing.gateways.errors import StripeUnknown
 from apps.billing.gateways.stripe import gateway
 from apps.billing.metering import quota_counters_raise
@@ -32,6 +32,12 @@ def usage_post() -> None:
 def usage_correct() -> None:
     with closing(connect()) as connection:
         ledger.usage_correct(connection, now=timezone.now(), period_end=period_end)
+
+
+@shared_task(name="billing.usage_compare")
+def usage_compare() -> None:
+    with closing(connect()) as connection:
+        reconciliation.compare(connection, now=timezone.now())
 
 
 @shared_task(name="billing.quota_counters_raise")
