@@ -124,7 +124,7 @@ def _start(stack: ExitStack, folder: str, name: str, command: str) -> None:
 
 def _spawn(command: str, log: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        ["sh", "-c", f"exec {command}"],
+        ["sh", "-c", f"exec env {command}"],
         cwd=ROOT,
         stdout=log,
         stderr=log,
