@@ -111,7 +111,7 @@ def _visitor(camera: Camera, service: Service) -> None:
     url = service.portal_url
     for name, path in (
         ("landing", "/"), ("pricing", "/pricing"), ("docs", "/docs/"), ("algorithms", "/docs/algorithms"),
-        ("signup", "/accounts/signup/"), ("login", "/accounts/login/"), ("reset", "/accounts/password/reset/"),
+        ("status", "/status"), ("webhooks", "/docs/webhooks"), ("signup", "/accounts/signup/"), ("login", "/accounts/login/"), ("reset", "/accounts/password/reset/"),
         ("error-404", "/nothing"),
     ):  # fmt: skip
         camera.shoot(name, url + path)
@@ -164,6 +164,7 @@ def _member(camera: Camera, browser: Browser, service: Service) -> None:
         )
     _overrides(camera, page, service, state)
     _analytics(camera, service, slug, home, state)
+    _notifications(camera, page, service, slug, home, state)
     camera.shoot("keys", f"{home}keys", state)
     camera.shoot("key-new", f"{home}keys/new", state)
     camera.shoot("key-made", f"{home}keys/new", state, prepare=_key_make)
@@ -181,6 +182,31 @@ def _member(camera: Camera, browser: Browser, service: Service) -> None:
         ("logout", "/accounts/logout/"), ("organisation-new", "/organisations/new"),
     ):  # fmt: skip
         camera.shoot(name, service.portal_url + path, state)
+
+
+def _notifications(camera: Camera, page: Page, service: Service, slug: str, home: str, state) -> None:
+    for name, path in (
+        ("inbox-empty", "inbox"), ("channels-empty", "notifications/channels"), ("log-empty", "notifications/log"),
+        ("channel-new-webhook", "notifications/channels/new/webhook"),
+        ("channel-new-email", "notifications/channels/new/email"),
+    ):  # fmt: skip
+        camera.shoot(name, home + path, state)
+    page.goto(f"{home}notifications/channels/new/webhook")
+    page.fill("[name=name]", "Production")
+    page.fill("[name=url]", "https://hooks.example.com/ratelimiter")
+    page.click("text=Connect >> nth=-1")
+    page.wait_for_selector("text=Signing keys")
+    channel = page.url
+    service.manage("demo_notices", "--tenant", slug)
+    for name, path in (
+        ("inbox", "inbox"), ("notifications", "notifications"), ("channels", "notifications/channels"),
+        ("log", "notifications/log"),
+    ):  # fmt: skip
+        camera.shoot(name, home + path, state)
+    camera.shoot("channel", channel, state)
+    camera.shoot("channel-delete", f"{channel}/delete", state)
+    page.goto(f"{home}notifications/log")
+    camera.shoot("delivery", service.portal_url + page.get_attribute("td a >> nth=0", "href"), state)
 
 
 def _overrides(camera: Camera, page: Page, service: Service, state) -> None:

@@ -1,8 +1,14 @@
 """Inbox and preferences, as members see them."""
 
+import json
+from contextlib import redirect_stdout
+from io import StringIO
+
 import pytest
+from django.core.management import CommandError, call_command
 
 from apps.core.scope import tenant_scope
+from apps.notifications.kinds import LISTED
 from apps.notifications.selectors import matrix_of, muted_by
 from tests.factories import notice_make
 
@@ -68,3 +74,13 @@ def test_everybody_sets_their_own_mails(role, as_role, alice):
     assert "quota.exceeded" in muted
     assert "quota.warning" not in muted
     assert "key.leaked" not in muted
+
+
+def test_the_demo_tells_one_of_every_kind(alice, rows):
+    out = StringIO()
+    with redirect_stdout(out):
+        call_command("demo_notices", "--tenant", alice.slug, "--json")
+    assert json.loads(out.getvalue()) == {"tenant": "alice", "notices": len(LISTED)}
+    assert [row.kind for row in rows.notices] == [kind.code for kind in LISTED]
+    with pytest.raises(CommandError, match="no tenant"):
+        call_command("demo_notices", "--tenant", "nobody")
