@@ -81,7 +81,8 @@ def _drive(parts: Parts, tenant_id: int, folder: Path, kills: int) -> None:
                 [tenant_id, INCLUDED * 12 // 10 // kills if step < kills else 0],
             )
             if step < kills:
-                time.sleep(4 + 3 * chance.random())
+                _evaluation_wait(connection)
+                time.sleep(chance.random())
                 os.killpg(worker.pid, signal.SIGKILL)
                 worker.wait()
             else:
@@ -90,6 +91,16 @@ def _drive(parts: Parts, tenant_id: int, folder: Path, kills: int) -> None:
         while time.monotonic() < deadline and len(_all(folder / "mail")) < 6:
             time.sleep(1)
         time.sleep(5)  # for what should not come
+
+
+def _evaluation_wait(connection: psycopg.Connection) -> None:
+    """Until the worker has asked the database something with the metering role."""
+    deadline = time.monotonic() + 60
+    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ratelimiter-ingest'"
+    while not connection.execute(query).fetchone()[0]:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the worker evaluates nothing")
+        time.sleep(0.01)
 
 
 def _all(mails: Path) -> list[email.message.EmailMessage]:

@@ -111,7 +111,8 @@ def _visitor(camera: Camera, service: Service) -> None:
     url = service.portal_url
     for name, path in (
         ("landing", "/"), ("pricing", "/pricing"), ("docs", "/docs/"), ("algorithms", "/docs/algorithms"),
-        ("status", "/status"), ("webhooks", "/docs/webhooks"), ("signup", "/accounts/signup/"), ("login", "/accounts/login/"), ("reset", "/accounts/password/reset/"),
+        ("status", "/status"), ("webhooks", "/docs/webhooks"),
+        ("signup", "/accounts/signup/"), ("login", "/accounts/login/"), ("reset", "/accounts/password/reset/"),
         ("error-404", "/nothing"),
     ):  # fmt: skip
         camera.shoot(name, url + path)
