@@ -10,10 +10,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.billing.accounts import account_sync
+from apps.billing.forms import AlertsForm, ContactForm
 from apps.billing.gateways.errors import StripeRefused, StripeUnknown
 from apps.billing.gateways.stripe import gateway
-from apps.billing.invoices import card_of, invoices_of
+from apps.billing.invoices import card_of, contact_of, invoices_of
 from apps.billing.selectors import account_of
+from apps.billing.spending import alerts_of, alerts_set
+from apps.core.errors import ApplicationError
+from apps.core.forms import errors_take
 from apps.core.scope import tenant_scope
 from apps.tenants.access import TenantRequest, member_view
 from apps.tenants.permissions import Permission
@@ -23,14 +27,49 @@ from apps.tenants.permissions import Permission
 @never_cache
 @member_view(Permission.BILLING_VIEW, opens_scope=False)
 def invoices(request: TenantRequest) -> HttpResponse:
-    tenant = request.tenant
-    with tenant_scope(tenant.id):
-        found, card = invoices_of(tenant.id), card_of(tenant.id, now=timezone.now())
-    context = {
-        "section": "bill", "invoices": found, "card": card, "account": account_of(tenant.id),
-        "can_pay": bool(settings.STRIPE_SECRET_KEY),
-    }  # fmt: skip
-    return render(request, "billing/invoices.html", context)
+    return _page(request)
+
+
+@require_POST
+@never_cache
+@member_view(Permission.BILLING_EDIT, opens_scope=False)
+def alerts(request: TenantRequest) -> HttpResponse:
+    form = AlertsForm(request.POST)
+    if not form.is_valid():
+        return _page(request, alerts=form)
+    try:
+        alerts_set(tenant_id=request.tenant.id, cents=form.cleaned_data["alerts"])
+    except ApplicationError as error:
+        errors_take(form, error)
+        return _page(request, alerts=form)
+    messages.success(
+        request, "The spend alerts are set." if form.cleaned_data["alerts"] else "There are no spend alerts."
+    )
+    return redirect("billing:invoices", request.tenant.slug)
+
+
+@require_POST
+@never_cache
+@member_view(Permission.BILLING_EDIT, opens_scope=False)
+def contact(request: TenantRequest) -> HttpResponse:
+    """Whom Stripe writes to."""
+    form, account = ContactForm(request.POST), account_of(request.tenant.id)
+    if account is None:
+        messages.info(request, "Nothing has been bought yet, so there are no invoices.")
+        return redirect("billing:invoices", request.tenant.slug)
+    if not form.is_valid():
+        return _page(request, contact=form)
+    try:
+        gateway().customer_contact(account.customer, email=form.cleaned_data["email"])
+        _look(account.customer)
+    except StripeRefused as error:
+        form.add_error("email", str(error))
+        return _page(request, contact=form)
+    except StripeUnknown:
+        messages.error(request, "Stripe cannot be reached right now. Look here again before you try once more.")
+    else:
+        messages.success(request, f"Invoices go to {form.cleaned_data['email']}.")
+    return redirect("billing:invoices", request.tenant.slug)
 
 
 @require_POST
@@ -54,13 +93,37 @@ def payment_portal(request: TenantRequest) -> HttpResponse:
 @member_view(Permission.BILLING_EDIT, opens_scope=False)
 def payment_changed(request: TenantRequest) -> HttpResponse:
     """Where Stripe's page leads back to. Stripe is asked at once, so that nobody waits for its news."""
-    from apps.billing.mirroring import mirror_sync  # with dj-stripe, which takes half a second to load
-
     account = account_of(request.tenant.id)
     if account is not None:
         try:
-            mirror_sync(gateway(), customer=account.customer, now=timezone.now())
+            _look(account.customer)
             account_sync(gateway(), customer=account.customer, now=timezone.now())
         except (StripeUnknown, StripeRefused):
             messages.warning(request, "What you changed shows here in a moment.")
     return redirect("billing:invoices", request.tenant.slug)
+
+
+def _page(
+    request: TenantRequest, *, alerts: AlertsForm | None = None, contact: ContactForm | None = None
+) -> HttpResponse:
+    tenant, is_wrong = request.tenant, bool(alerts or contact)
+    with tenant_scope(tenant.id):
+        found, card, known = invoices_of(tenant.id), card_of(tenant.id, now=timezone.now()), contact_of(tenant.id)
+    context = {
+        "section": "bill", "invoices": found, "card": card, "account": account_of(tenant.id), "contact": known,
+        "can_pay": bool(settings.STRIPE_SECRET_KEY),
+        "alerts_form": alerts or AlertsForm(initial={"alerts": ", ".join(map(_dollars, alerts_of(tenant.id)))}),
+        "contact_form": contact or ContactForm(initial={"email": known.email if known else ""}),
+    }  # fmt: skip
+    return render(request, "billing/invoices.html", context, status=422 if is_wrong else 200)
+
+
+def _dollars(cents: int) -> str:
+    return f"{cents / 100:.2f}".removesuffix(".00")
+
+
+def _look(customer: str) -> None:
+    """At Stripe, so that the next page shows what was just changed."""
+    from apps.billing.mirroring import mirror_sync  # with dj-stripe, which takes half a second to load
+
+    mirror_sync(gateway(), customer=customer, now=timezone.now())

@@ -4,7 +4,7 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from apps.billing.models import PAYING, Account, Card, Dunning, Invoice
+from apps.billing.models import PAYING, Account, Card, Contact, Dunning, Invoice
 
 SOON = timedelta(days=45)  # before a card's end it is said
 
@@ -35,6 +35,14 @@ class CardInfo:
     last_day: date
     is_over: bool
     ends_soon: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContactInfo:
+    """Whom Stripe writes to, and the tax ids on invoices."""
+
+    email: str
+    tax_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,12 @@ def card_of(tenant_id: int, *, now: datetime) -> CardInfo | None:
     last_day = date(row.exp_year, row.exp_month, monthrange(row.exp_year, row.exp_month)[1])
     is_over = last_day < now.date()
     return CardInfo(row.brand, row.last4, last_day, is_over, not is_over and last_day <= (now + SOON).date())
+
+
+def contact_of(tenant_id: int) -> ContactInfo | None:
+    """Inside the tenant's scope."""
+    row = Contact.objects.filter(tenant_id=tenant_id).first()
+    return ContactInfo(row.email, tuple(row.tax_ids)) if row else None
 
 
 def owing_of(tenant_id: int) -> Owing | None:

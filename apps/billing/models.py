@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -201,3 +202,33 @@ class Happening(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.tenant_id}"
+
+
+class Contact(models.Model):
+    """Whom Stripe writes to about a tenant, and what it writes on invoices."""
+
+    id = models.TextField(primary_key=True)
+    tenant_id = models.BigIntegerField()
+    email = models.TextField()
+    tax_ids = ArrayField(models.TextField())
+
+    class Meta:
+        managed = False
+        db_table = "billing_contact"
+
+
+class SpendAlert(models.Model):
+    """Said when a period's checks beyond the included ones cost that many cents."""
+
+    id = models.BigAutoField(primary_key=True)
+    tenant_id = models.BigIntegerField()
+    cents = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "cents"], name="billing_spendalert_once"),
+            models.CheckConstraint(name="billing_spendalert_cents", condition=Q(cents__gt=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} at {self.cents} cents"

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.analytics.ingest.database import connect
-from apps.billing import accounts, giving, happenings, ledger, notices, reconciliation, settling, telling
+from apps.billing import accounts, giving, happenings, ledger, notices, reconciliation, settling, spending, telling
 from apps.billing.gateways.errors import StripeUnknown
 from apps.billing.gateways.stripe import gateway
 from apps.billing.metering import quota_counters_raise
@@ -132,6 +132,11 @@ def _invoices_say(customer: str) -> None:
     account = Account.objects.filter(customer=customer).first()
     if account is not None:
         notices.invoices_say(tenant_id=account.tenant_id, now=timezone.now())
+
+
+@shared_task(name="billing.spend_alerts")
+def spend_alerts() -> None:
+    spending.alerts_evaluate(now=timezone.now())
 
 
 @shared_task(name="billing.giving_carry", autoretry_for=(StripeUnknown,), max_retries=5, retry_backoff=2)

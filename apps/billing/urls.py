@@ -15,6 +15,8 @@ urlpatterns = [
     path("t/<slug:slug>/bill", views.bill, name="bill"),
     path("t/<slug:slug>/bill.csv", views.bill_csv, name="bill_csv"),
     path("t/<slug:slug>/invoices", invoice_views.invoices, name="invoices"),
+    path("t/<slug:slug>/invoices/alerts", invoice_views.alerts, name="alerts"),
+    path("t/<slug:slug>/invoices/contact", invoice_views.contact, name="contact"),
     path("t/<slug:slug>/invoices/portal", invoice_views.payment_portal, name="payment_portal"),
     path("t/<slug:slug>/invoices/back", invoice_views.payment_changed, name="payment_changed"),
 ]

@@ -22,6 +22,7 @@ SYSTEM_ALERT = "system.alert"
 PAYMENT_FAILED = "billing.payment_failed"
 RECEIPT = "billing.receipt"
 RENEWAL = "billing.renewal"
+SPEND_ALERT = "billing.spend"
 PLAN_CHANGED = "billing.plan_changed"
 KEY_EXPIRING = "key.expiring"
 KEY_LEAKED = "key.leaked"
@@ -126,6 +127,13 @@ _TABLE = (
         RENEWAL, Severity.INFO, "Renewals", "Before a plan renews.", _PAYERS, _MAIL,
         {"plan": str, "amount": str, "renews_on": str}, "billing:bill", "Open the bill",
         {"plan": "Professional", "amount": "$199.00", "renews_on": "1 December 2026"},
+    ),
+    Kind(
+        SPEND_ALERT, Severity.WARNING, "Spend alerts",
+        "When checks beyond the included ones cost as much as you asked to hear of.", _PAYERS | _MANAGERS, _CHATS,
+        {"threshold": str, "amount": str, "checks": int, "plan": str, "ends_on": str}, "billing:bill", "Open the bill",
+        {"threshold": "$50.00", "amount": "$51.25", "checks": 1_025_000, "plan": "Startup",
+         "ends_on": "30 November 2026"},
     ),
     Kind(
         PLAN_CHANGED, Severity.INFO, "Plan changes", "When the plan changes.", _PAYERS | _MANAGERS, _MAIL,

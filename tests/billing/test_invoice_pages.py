@@ -150,3 +150,29 @@ class TestDunning:
         shop.v1.invoices.pay(invoice.id)
         look(customer)
         assert "failed" not in text(at("keys"))
+
+
+class TestContact:
+    def test_who_gets_invoices_is_changed_at_stripe_and_shown(self, shop, customer, free):
+        look(customer)
+        client = Browser().into(free.email)
+        page = text(client.get(f"/t/{free.slug}/invoices"))
+        assert 'value="ada@example.com"' in page
+        assert "Tax id DE123456789" in page
+        answer = client.post(f"/t/{free.slug}/invoices/contact", {"email": "books@bob.example"}, follow=True)
+        assert "Invoices go to books@bob.example." in text(answer)
+        assert 'value="books@bob.example"' in text(answer)
+        assert shop.v1.customers.retrieve(customer.id).email == "books@bob.example"
+
+    def test_nonsense_is_refused_beside_the_field(self, shop, customer, free):
+        look(customer)
+        answer = Browser().into(free.email).post(f"/t/{free.slug}/invoices/contact", {"email": "nobody"})
+        assert answer.status_code == 422
+        assert "Enter a valid email address" in text(answer)
+        assert shop.v1.customers.retrieve(customer.id).email == "ada@example.com"
+
+    def test_who_bought_nothing_has_nobody_to_tell(self, selling, free):
+        answer = (
+            Browser().into(free.email).post(f"/t/{free.slug}/invoices/contact", {"email": "a@b.example"}, follow=True)
+        )
+        assert "there are no invoices" in text(answer)

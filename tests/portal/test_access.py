@@ -62,6 +62,8 @@ PAGES = {
     "billing:bought": ("get", BUYERS),
     "billing:portal": ("post", BUYERS),
     "billing:invoices": ("get", PAYERS),
+    "billing:alerts": ("post", BUYERS),
+    "billing:contact": ("post", BUYERS),
     "billing:payment_portal": ("post", BUYERS),
     "billing:payment_changed": ("get", BUYERS),
     "notifications:inbox": ("get", EVERYBODY),

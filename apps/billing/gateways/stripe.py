@@ -76,6 +76,11 @@ class StripeGateway:
         """The base price, then, where the plan bills overage, the metered one. Raises StripeUnknown, StripeRefused."""
         return self.catalogue.plan_ensure(plan).prices
 
+    def customer_contact(self, customer: str, *, email: str) -> None:
+        """Whom Stripe writes to. Raises StripeUnknown, StripeRefused."""
+        with told_apart():
+            self._client.v1.customers.update(customer, {"email": email})
+
     def checkout_url(self, *, customer: str, prices: list[str], success_url: str, cancel_url: str) -> str:
         """A hosted page on which the first of `prices` is bought and the metered one agreed to. Raises StripeUnknown,
         StripeRefused.
