@@ -67,6 +67,7 @@ class Env(msgspec.Struct, frozen=True):
     outbound_allowed: Annotated[str, Meta(description="comma-separated private networks that webhooks may reach")] = ""
     log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least to be logged")] = "INFO"
     log_format: Annotated[str, Meta(pattern="^(json|console)$", description="console is for people")] = "json"
+    web_metrics_host: Annotated[str, Meta(description="where a portal's /metrics is served")] = "127.0.0.1"
     web_metrics_port: Annotated[int, Meta(ge=0, le=65_535, description="the portal's /metrics; 0 is none")] = 0
 
     def database(self) -> dict[str, object]:

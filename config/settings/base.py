@@ -254,7 +254,7 @@ UNFOLD = {
 # Metrics on ports of their own, first of all those that are free, because each process has its numbers.
 if env.web_metrics_port:
     PROMETHEUS_METRICS_EXPORT_PORT_RANGE = range(env.web_metrics_port, env.web_metrics_port + 16)
-    PROMETHEUS_METRICS_EXPORT_ADDRESS = "127.0.0.1"
+    PROMETHEUS_METRICS_EXPORT_ADDRESS = env.web_metrics_host
 
 # Limits of the product; per tenant
 MAX_RULES = 100

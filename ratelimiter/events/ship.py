@@ -46,6 +46,7 @@ class ShipSettings(msgspec.Struct, frozen=True):
     events_url: str = ""
     spool_dir: str = "var/spool"
     spool_max_bytes: int = 2**30
+    ship_metrics_host: str = "127.0.0.1"
     ship_metrics_port: int = 0
 
 
@@ -259,11 +260,10 @@ def folder_lock(folder: Path) -> TextIO:
     return lock
 
 
-def metrics_serve(shipper: Shipper, port: int) -> None:
-    """On loopback."""
+def metrics_serve(shipper: Shipper, host: str, port: int) -> None:
     registry = CollectorRegistry()
     registry.register(_Readings(shipper))
-    start_http_server(port, "127.0.0.1", registry)
+    start_http_server(port, host, registry)
 
 
 class _Readings(Collector):
@@ -297,7 +297,7 @@ def main() -> None:
     lock = folder_lock(folder)
     shipper = Shipper(folder, lambda: producer_make(url), max_bytes=settings.spool_max_bytes)
     if settings.ship_metrics_port:
-        metrics_serve(shipper, settings.ship_metrics_port)
+        metrics_serve(shipper, settings.ship_metrics_host, settings.ship_metrics_port)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
