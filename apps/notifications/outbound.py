@@ -49,7 +49,7 @@ _GLOBAL_IPV6 = ipaddress.ip_network("2000::/3")
 _LABEL = r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _URL = re.compile(r"https?://[!-~]+")  # printable ASCII without spaces
-_resolving = ThreadPoolExecutor(max_workers=32, thread_name_prefix="resolve")
+_resolving = ThreadPoolExecutor(max_workers=256, thread_name_prefix="resolve")  # a lookup may outlive its request
 
 
 class UrlRefused(ValueError):
