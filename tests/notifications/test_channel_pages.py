@@ -59,7 +59,7 @@ def test_without_the_plan_the_page_says_which_has_it_and_a_post_does_nothing(ali
     assert held(alice) == []
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_an_address_is_confirmed_by_the_code_that_came_there(alices, alice, base, run, mailoutbox):
     values = {"name": "On call", "address": "oncall@alice.example", "kinds": ["quota.warning"], "quiet_from": "22:00"}
     assert alices.post(f"{base}/channels/new/email", values).status_code == 422  # quiet hours without an end
@@ -124,7 +124,7 @@ def test_a_channel_is_changed_rotated_switched_on_and_deleted(alices, alice, bas
     assert held(alice) == []
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_the_log_shows_what_was_answered_and_delivers_again(alices, alice, base, run, settings):
     settings.OUTBOUND_ALLOWED = ["127.0.0.1/32"]
     receiver = Receiver()

@@ -178,7 +178,7 @@ def connect(alice, medium, values, clock):
         )  # fmt: skip
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_a_phone_is_confirmed_by_a_code_and_then_hears_of_what_is_loud(alice, receiver, run, clock):
     made = connect(alice, "sms", {"address": MOBILE}, clock)
     run()
@@ -193,7 +193,7 @@ def test_a_phone_is_confirmed_by_a_code_and_then_hears_of_what_is_loud(alice, re
     assert "Quota used up" in parse_qs(receiver.requests[1].body.decode())["Body"][0]
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 @pytest.mark.parametrize("limit", ["SMS_A_NUMBER", "SMS_A_TENANT", "SMS_A_COUNTRY"])
 def test_a_number_a_tenant_and_a_country_have_so_many_sms_a_day(limit, alice, receiver, run, clock, settings):
     setattr(settings, limit, 2)
@@ -213,7 +213,7 @@ def test_a_number_a_tenant_and_a_country_have_so_many_sms_a_day(limit, alice, re
     assert len(receiver.requests) == 3
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_a_slack_channel_that_is_archived_is_switched_off(alice, receiver, run, clock):
     made = connect(alice, "slack", {"url": receiver.url}, clock)
     run()

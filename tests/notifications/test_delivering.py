@@ -16,7 +16,7 @@ from apps.notifications.models import Attempt, Channel
 from apps.tenants.services import membership_put, membership_remove
 from tests.factories import colleague_make, notice_make
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 SENT = Outcome(Result.SENT)
 LATER = Outcome(Result.RETRY, "HTTP 500", 500, "oops\0")
 

@@ -13,7 +13,7 @@ from apps.core.scope import tenant_scope
 from apps.notifications.models import Channel
 from tests.factories import notice_make
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 class Sink:

@@ -13,7 +13,7 @@ from apps.notifications.models import Attempt, Channel, Delivery, Notice
 from apps.notifications.purging import purge
 from tests.factories import notice_make
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def test_old_notices_go_with_their_deliveries_and_attempts(alice, bob, run):

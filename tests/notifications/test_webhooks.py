@@ -31,7 +31,7 @@ from tests.notifications.receiver import Receiver
 from tests.notifications.webhooks import webhook_make
 
 JS = Path(__file__).with_name("js")
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
