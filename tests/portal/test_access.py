@@ -59,6 +59,7 @@ PAGES = {
     "billing:plans": ("get", BUYERS),
     "billing:change": ("get", BUYERS),
     "billing:keep": ("post", BUYERS),
+    "billing:trial": ("post", BUYERS),
     "billing:bought": ("get", BUYERS),
     "billing:portal": ("post", BUYERS),
     "billing:invoices": ("get", PAYERS),
