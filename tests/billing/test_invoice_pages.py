@@ -1,5 +1,7 @@
 """Invoices, the card, and what every page says while something is owed."""
 
+import urllib.parse
+import urllib.request
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -176,3 +178,12 @@ class TestContact:
             Browser().into(free.email).post(f"/t/{free.slug}/invoices/contact", {"email": "a@b.example"}, follow=True)
         )
         assert "there are no invoices" in text(answer)
+
+    def test_a_tax_id_is_typed_on_stripes_page_and_shown_here(self, shop, customer, free):
+        client = Browser().into(free.email)
+        portal = client.post(f"/t/{free.slug}/invoices/portal")["Location"]
+        for value, words in (("ATU12345678", "Tax id ATU12345678"), ("", None)):
+            form = urllib.parse.urlencode({"name": "Ada", "email": "ada@example.com", "tax_id": value}).encode()
+            urllib.request.urlopen(f"{portal}/details", form).close()
+            page = text(client.get(f"/t/{free.slug}/invoices/back", follow=True))
+            assert (words in page) if words else ("Tax id" not in page)

@@ -1,4 +1,4 @@
-"""The hosted billing portal: the card, subscriptions to cancel or keep, invoices to see and pay, name and e-mail."""
+"""The hosted billing portal: the card, subscriptions to cancel or keep, invoices to see and pay, name, e-mail, VAT."""
 
 from datetime import UTC, datetime
 from html import escape
@@ -19,6 +19,7 @@ from apps.billing.sandbox.payments import intent_of
 from apps.billing.sandbox.routes import Page, Request, page
 from apps.billing.sandbox.store import Obj, Session
 from apps.billing.sandbox.subscriptions import period_of
+from apps.billing.sandbox.taxids import tax_id_only
 
 SHOWN_INVOICES = 24
 
@@ -93,6 +94,7 @@ def portal_details(request: Request) -> Page:
     with updating(tx, customer, "customer.updated"):
         customer["name"] = request.params.text("name")
         customer["email"] = request.params.text("email")
+    tax_id_only(tx, customer, (request.params.text("tax_id") or "").strip())
     return redirect(f"/portal/{session['id']}")
 
 
@@ -138,7 +140,7 @@ def _home(tx: Session, session: Obj, customer: Obj, *, card: str, problem: str |
     if parts is None:
         parts = [
             _subscriptions(tx, customer, path), _card(tx, customer, path, card), _invoices(tx, customer, path),
-            _details(customer, path),
+            _details(tx, customer, path),
         ]  # fmt: skip
     back = session["return_url"]
     link = [f'<a class="button quiet" href="{escape(back)}">Back</a>'] if back else []
@@ -198,9 +200,14 @@ def _invoices(tx: Session, customer: Obj, path: str) -> str:
     return "<h2>Invoices</h2>" + (table(rows, head=head) if rows else "<p>There is none.</p>")
 
 
-def _details(customer: Obj, path: str) -> str:
-    fields = text_field("name", "Name", customer["name"]) + text_field(
-        "email", "E-mail", customer["email"], kind="email"
+def _details(tx: Session, customer: Obj, path: str) -> str:
+    held = next(iter(tx.find("tax_id", customer=customer["id"])), None)
+    fields = "".join(
+        (
+            text_field("name", "Name", customer["name"]),
+            text_field("email", "E-mail", customer["email"], kind="email"),
+            text_field("tax_id", "EU VAT number", held["value"] if held else None),
+        )
     )
     button = '<button class="quiet">Save</button>'
     return f'<h2>Details</h2><form method="post" action="{path}/details">{fields}{button}</form>'

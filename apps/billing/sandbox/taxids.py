@@ -50,8 +50,7 @@ def tax_id_retrieve(request: Request) -> Obj:
 @route("DELETE", "/v1/customers/{id}/tax_ids/{tax_id}")
 def tax_id_delete(request: Request) -> Obj:
     tax_id = _tax_id(request)
-    emit(request.tx, "customer.tax_id.deleted", tax_id)
-    request.tx.remove(tax_id["id"])
+    _remove(request.tx, tax_id)
     return {"id": tax_id["id"], "object": "tax_id", "deleted": True}
 
 
@@ -72,6 +71,22 @@ def tax_id_add(tx: Session, customer: Obj, *, kind: str, value: str) -> Obj:
     tx.add(made)
     emit(tx, "customer.tax_id.created", made)
     return made
+
+
+def tax_id_only(tx: Session, customer: Obj, value: str) -> None:
+    """As the portal's page has it: one VAT number, or none."""
+    held = tx.find("tax_id", customer=customer["id"])
+    if [one["value"] for one in held] == ([value] if value else []):
+        return
+    for one in held:
+        _remove(tx, one)
+    if value:
+        tax_id_add(tx, customer, kind="eu_vat", value=value)
+
+
+def _remove(tx: Session, tax_id: Obj) -> None:
+    emit(tx, "customer.tax_id.deleted", tax_id)
+    tx.remove(tax_id["id"])
 
 
 def _tax_id(request: Request) -> Obj:
