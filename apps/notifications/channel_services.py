@@ -2,7 +2,6 @@
 
 import hmac
 import json
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from apps.core.errors import Conflict, Forbidden, Invalid, NotFound
+from apps.core.errors import Conflict, Forbidden, NotFound
 from apps.core.sealing import seal, unseal
 from apps.notifications.channels import webhook
 from apps.notifications.channels.base import Medium, field_refused
@@ -21,13 +20,13 @@ from apps.notifications.delivering import webhooks_allowed
 from apps.notifications.house.lanes import lane_drop, lanes_wake
 from apps.notifications.kinds import CHANNEL_CODE, CHANNEL_TEST, KINDS
 from apps.notifications.models import FINAL, Channel, Delivery
+from apps.notifications.quiet import quiet_span
 from apps.notifications.selectors import ChannelInfo, channel_info
 from apps.notifications.services import notice_put
 
 CODE_LIVES = timedelta(minutes=15)
 CODE_TRIES = 5
 ASKED_A_DAY = 30  # codes and tests of a tenant, so that nobody sends mails to strangers through us
-_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 
 class PlanForbids(Forbidden):
@@ -183,26 +182,14 @@ def _columns(given: Settings) -> dict[str, Any]:
     name = " ".join(given.name.split())
     if not 1 <= len(name) <= 80:
         raise field_refused("name", "Use 1 to 80 characters.")
-    if bool(given.quiet_from) != bool(given.quiet_until) or (
-        given.quiet_from and given.quiet_from == given.quiet_until
-    ):
-        raise field_refused("quiet_until", "Quiet hours need a beginning and another end.")
+    quiet_from, quiet_until = quiet_span(given.quiet_from, given.quiet_until)
     kinds = given.kinds
     return {
         "name": name,
         "kinds": None if kinds is None else sorted(code for code in kinds if code in KINDS and KINDS[code].is_listed),
-        "quiet_from": _minutes("quiet_from", given.quiet_from),
-        "quiet_until": _minutes("quiet_until", given.quiet_until),
+        "quiet_from": quiet_from,
+        "quiet_until": quiet_until,
     }
-
-
-def _minutes(field: str, text: str) -> int | None:
-    if not text:
-        return None
-    found = _CLOCK.fullmatch(text)
-    if found is None:
-        raise Invalid("The quiet hours are not valid.", fields={field: "Write a time such as 22:00."})
-    return int(found[1]) * 60 + int(found[2])
 
 
 def _get(tenant_id: int, channel_id: int) -> Channel:

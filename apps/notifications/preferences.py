@@ -5,6 +5,7 @@ from collections.abc import Collection
 from apps.notifications.audience import roles_hearing
 from apps.notifications.kinds import KINDS, LISTED
 from apps.notifications.models import Channel, Notice, Preference, Seen
+from apps.notifications.quiet import quiet_span
 from apps.notifications.selectors import MEMBER_MEDIA, ROLES
 
 
@@ -22,12 +23,16 @@ def matrix_set(*, tenant_id: int, chosen: Collection[tuple[str, str, str]]) -> N
     Preference.objects.bulk_create(rows)
 
 
-def own_mails_set(*, tenant_id: int, user_id: int, muted: Collection[str]) -> None:
-    """Kinds that cannot be switched off stay on."""
+def own_mails_set(
+    *, tenant_id: int, user_id: int, muted: Collection[str], quiet_from: str = "", quiet_until: str = ""
+) -> None:
+    """Kinds that cannot be switched off stay on. Raises Invalid."""
+    begins, ends = quiet_span(quiet_from, quiet_until)
     kinds = sorted(code for code in muted if code in KINDS and KINDS[code].is_mutable)
+    values = {"muted": kinds, "quiet_from": begins, "quiet_until": ends}
     Channel.objects.update_or_create(
         tenant_id=tenant_id, owner_id=user_id, is_member=True,
-        defaults={"muted": kinds}, create_defaults={"muted": kinds, "medium": "email", "name": "E-mail"},
+        defaults=values, create_defaults={**values, "medium": "email", "name": "E-mail"},
     )  # fmt: skip
 
 

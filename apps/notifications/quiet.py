@@ -1,7 +1,28 @@
 """Quiet hours: a span of the day in the tenant's zone, over midnight too."""
 
+import re
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from apps.core.errors import Invalid
+
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+
+
+def quiet_span(begins: str, ends: str) -> tuple[int | None, int | None]:
+    """Minutes after midnight of two times such as “22:00”, or None twice for two empty ones. Raises Invalid."""
+    if not begins and not ends:
+        return None, None
+    found = [_CLOCK.fullmatch(text) for text in (begins, ends)]
+    if not all(found) or begins == ends:
+        text = "Quiet hours need a beginning and another end, such as 22:00 and 07:00."
+        raise Invalid(text, fields={"quiet_until": text})
+    first, last = (int(one[1]) * 60 + int(one[2]) for one in found if one)
+    return first, last
+
+
+def clock_words(minutes: int | None) -> str:
+    return "" if minutes is None else f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
 def quiet_end(*, quiet_from: int | None, quiet_until: int | None, zone: str, now: datetime) -> datetime | None:

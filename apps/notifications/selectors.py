@@ -113,10 +113,10 @@ def channel_get(*, tenant_id: int, channel_id: int) -> ChannelInfo:
     return channel_info(row)
 
 
-def muted_by(*, tenant_id: int, user_id: int) -> tuple[str, ...]:
-    """The kinds that a member gets no mails of, by their own choice."""
+def own_mails(*, tenant_id: int, user_id: int) -> ChannelInfo | None:
+    """A member's own mail channel; None until something was sent or set."""
     row = Channel.objects.filter(tenant_id=tenant_id, owner_id=user_id, is_member=True).first()
-    return tuple(row.muted) if row else ()
+    return channel_info(row) if row else None
 
 
 def channel_info(row: Channel) -> ChannelInfo:

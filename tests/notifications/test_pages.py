@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from apps.core.scope import tenant_scope
 from apps.notifications.kinds import LISTED
-from apps.notifications.selectors import matrix_of, muted_by
+from apps.notifications.selectors import matrix_of, own_mails
 from tests.factories import notice_make
 
 
@@ -70,7 +70,7 @@ def test_everybody_sets_their_own_mails(role, as_role, alice):
     assert browser.post(url, {"what": "own", "mail": ["quota.warning"]}).status_code == 302
     user_id = int(browser.session["_auth_user_id"])
     with tenant_scope(alice.tenant_id):
-        muted = muted_by(tenant_id=alice.tenant_id, user_id=user_id)
+        muted = own_mails(tenant_id=alice.tenant_id, user_id=user_id).muted
     assert "quota.exceeded" in muted
     assert "quota.warning" not in muted
     assert "key.leaked" not in muted
@@ -84,3 +84,17 @@ def test_the_demo_tells_one_of_every_kind(alice, rows):
     assert [row.kind for row in rows.notices] == [kind.code for kind in LISTED]
     with pytest.raises(CommandError, match="no tenant"):
         call_command("demo_notices", "--tenant", "nobody")
+
+
+def test_a_members_own_mails_have_quiet_hours(alices, alice):
+    url = f"/t/{alice.slug}/notifications"
+    good = {"what": "own", "mail": [kind.code for kind in LISTED], "quiet_from": "22:00", "quiet_until": "07:00"}
+    assert "Saved." in alices.post(url, good, follow=True).content.decode()
+    assert 'value="22:00"' in page_of(alices, alice, "notifications")
+    wrong = alices.post(url, good | {"quiet_until": "22:00"}, follow=True).content.decode()
+    assert "another end" in wrong
+    assert 'value="07:00"' in wrong
+    alices.post(url, good | {"quiet_from": "", "quiet_until": ""})
+    with tenant_scope(alice.tenant_id):
+        own = own_mails(tenant_id=alice.tenant_id, user_id=alice.user_id)
+    assert (own.quiet_from, own.quiet_until, own.muted) == (None, None, ())

@@ -17,6 +17,7 @@ from apps.notifications.channels.table import MEDIUMS
 from apps.notifications.delivering import webhooks_allowed
 from apps.notifications.kinds import LISTED
 from apps.notifications.log import deliveries_of
+from apps.notifications.quiet import clock_words
 from apps.notifications.selectors import ChannelInfo, channel_get, channels_of
 from apps.tenants.access import TenantRequest, member_view
 from apps.tenants.permissions import Permission
@@ -178,13 +179,9 @@ def _initial(held: ChannelInfo) -> dict[str, Any]:
     return {
         "name": held.name,
         "kinds": list(kinds),
-        "quiet_from": _clock(held.quiet_from),
-        "quiet_until": _clock(held.quiet_until),
+        "quiet_from": clock_words(held.quiet_from),
+        "quiet_until": clock_words(held.quiet_until),
     }
-
-
-def _clock(minutes: int | None) -> str:
-    return "" if minutes is None else f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
 def _by(request: TenantRequest) -> str:
