@@ -50,6 +50,13 @@ def test_stripe_would_take_the_catalogue(gateway):
 
 
 @pytest.mark.slow
+def test_stripe_would_take_what_staff_give(gateway):
+    gateway.customer_contact("cus_1", email="books@example.com")
+    assert gateway.credits.credit("cus_1", cents=500, reason="an hour of 503s", reference="row-1").startswith("cbtxn_")
+    assert gateway.credits.refund("in_1", cents=500, reason="agreed", reference="row-1").startswith("cn_")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/v1/customers/{}", *mirror.LISTS.values()])
 def test_stripe_would_answer_the_mirror(gateway, path):
     assert gateway.answer(path.format("cus_1")).status == 200
