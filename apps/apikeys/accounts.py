@@ -16,6 +16,7 @@ from apps.apikeys.services import Opened, organisation_open
 from apps.core.errors import ApplicationError
 from apps.core.forms import errors_take
 from apps.core.mail import MailFolders
+from apps.core.origin import Actor, acting
 
 FIRST_KEY_S = 3_600
 
@@ -32,11 +33,12 @@ class AccountAdapter(MailFolders, DefaultAccountAdapter):  # type: ignore[misc]
         user = super().save_user(request, user, form, commit)
         zone = form.cleaned_data["timezone"]
         try:
-            opened = organisation_open(
-                user_id=cast("int", user.pk),
-                name=form.cleaned_data["organisation"],
-                timezone=zone if zone in available_timezones() else "UTC",
-            )
+            with acting(Actor("user", cast("int", user.pk), str(user))):  # who is not logged in yet
+                opened = organisation_open(
+                    user_id=cast("int", user.pk),
+                    name=form.cleaned_data["organisation"],
+                    timezone=zone if zone in available_timezones() else "UTC",
+                )
         except ApplicationError as error:
             errors_take(form, error)
             page = render(

@@ -1,5 +1,6 @@
 """An API key as the credential of the admin API: in `Authorization: Bearer` or `X-API-Key`, as at the door."""
 
+from functools import partial
 from typing import Any, cast
 
 from django.utils import timezone
@@ -7,8 +8,9 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from apps.apikeys.selectors import secret_entry
+from apps.apikeys.selectors import key_find, secret_entry
 from apps.core.errors import ApplicationError, Forbidden
+from apps.core.origin import Actor, actor_is
 from apps.tenants.selectors import KeyEntry, tenant_get
 from ratelimiter.snapshot.keyring import key_is_well_formed
 
@@ -27,6 +29,7 @@ class KeyAuthentication(BaseAuthentication):
         entry = secret_entry(secret, now=timezone.now()) if key_is_well_formed(secret) else None
         if entry is None:
             raise Unauthenticated("the API key is unknown, revoked or expired")
+        actor_is(partial(_actor, entry))
         return None, entry
 
     def authenticate_header(self, request: Request) -> str:
@@ -57,6 +60,12 @@ class KeyView(APIView):
         if response.status_code == 401:
             response["WWW-Authenticate"] = "Bearer"
         return response
+
+
+def _actor(entry: KeyEntry) -> Actor:
+    """Inside the tenant's scope, where something is written down."""
+    key = key_find(tenant_id=entry.tenant_id, key_id=entry.key_id)
+    return Actor("key", entry.key_id, f"{key.name} ({key.masked})" if key else f"API key {entry.key_id}")
 
 
 def _secret(request: Request) -> str:

@@ -22,6 +22,7 @@ from apps.apikeys.models import ApiKey
 from apps.apikeys.selectors import key_info
 from apps.apikeys.services import key_revoke
 from apps.core.errors import Forbidden, Invalid
+from apps.core.origin import Actor, acting
 from apps.core.scope import TenantUnknown, tenant_scope
 from apps.notifications.kinds import KEY_LEAKED
 from apps.notifications.services import notify
@@ -91,7 +92,7 @@ def _handle(found: Found, now: datetime) -> bool:
 
 def _revoke(entry: KeyEntry, source: str, now: datetime) -> None:
     try:
-        with tenant_scope(entry.tenant_id):
+        with acting(Actor("system", None, "secret scanner")), tenant_scope(entry.tenant_id):
             row = ApiKey.objects.get(tenant_id=entry.tenant_id, id=entry.key_id)
             key_revoke(tenant_id=entry.tenant_id, key_id=row.id, now=now)
             notify(

@@ -7,6 +7,7 @@ transaction; doors learn of it after the commit.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 
@@ -14,6 +15,7 @@ from apps.apikeys.models import SCOPES, ApiKey
 from apps.apikeys.selectors import KeyInfo, key_info
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.scope import tenant_scope
+from apps.tenants.audit.writing import Target, audit_write
 from apps.tenants.selectors import TenantInfo
 from apps.tenants.services import key_index_end, key_index_put, tenant_create
 from ratelimiter.snapshot.keyring import Pepper, key_digest, key_generate
@@ -58,7 +60,7 @@ def key_create(
     _fields_verify(name=name, scopes=scopes)
     if ApiKey.objects.filter(tenant_id=tenant_id, revoked_at=None).count() >= settings.MAX_KEYS:
         raise Conflict(f"There are {settings.MAX_KEYS} API keys already; revoke one that is no longer used.")
-    return _issue(
+    issued = _issue(
         tenant_id=tenant_id,
         name=name.strip(),
         live=live,
@@ -66,14 +68,21 @@ def key_create(
         expires_at=expires_at,
         created_by_id=created_by_id,
     )
+    audit_write(tenant_id=tenant_id, action="key.created", target=_target(issued.key), after=_said(issued.key))
+    return issued
 
 
 def key_revoke(*, tenant_id: int, key_id: int, now: datetime) -> None:
     """For good; again is no error. Raises NotFound."""
-    if ApiKey.objects.filter(tenant_id=tenant_id, id=key_id, revoked_at=None).update(revoked_at=now):
-        key_index_end(tenant_id=tenant_id, key_id=key_id, revoked_at=now)
-    elif not ApiKey.objects.filter(tenant_id=tenant_id, id=key_id).exists():
-        raise NotFound(f"there is no API key {key_id}")
+    key = _revoke(tenant_id, key_id, now)
+    if key is not None:
+        audit_write(
+            tenant_id=tenant_id,
+            action="key.revoked",
+            target=_target(key),
+            before={"revoked_at": None},
+            after={"revoked_at": now},
+        )
 
 
 def key_rotate(
@@ -99,13 +108,40 @@ def key_rotate(
         created_by_id=created_by_id,
         rotated_from_id=old.id,
     )
+    before = key_info(old)
     _end_after(old, overlap, now)
+    audit_write(
+        tenant_id=tenant_id,
+        action="key.rotated",
+        target=_target(before),
+        before={"expires_at": before.expires_at, "replaced_by": None},
+        after={"expires_at": old.expires_at if overlap else now, "replaced_by": issued.key.masked},
+    )
     return issued
+
+
+def _revoke(tenant_id: int, key_id: int, now: datetime) -> KeyInfo | None:
+    """None where it is revoked already. Raises NotFound."""
+    row = ApiKey.objects.filter(tenant_id=tenant_id, id=key_id).first()
+    if row is None:
+        raise NotFound(f"there is no API key {key_id}")
+    if not ApiKey.objects.filter(tenant_id=tenant_id, id=key_id, revoked_at=None).update(revoked_at=now):
+        return None
+    key_index_end(tenant_id=tenant_id, key_id=key_id, revoked_at=now)
+    return key_info(row)
+
+
+def _target(key: KeyInfo) -> Target:
+    return Target(key.id, f"{key.name} ({key.masked})")
+
+
+def _said(key: KeyInfo) -> dict[str, Any]:
+    return {"name": key.name, "live": key.live, "scopes": key.scopes, "expires_at": key.expires_at}
 
 
 def _end_after(old: ApiKey, overlap: timedelta, now: datetime) -> None:
     if not overlap:
-        key_revoke(tenant_id=old.tenant_id, key_id=old.id, now=now)
+        _revoke(old.tenant_id, old.id, now)
         return
     ends_at = now + overlap
     if old.expires_at is None or old.expires_at > ends_at:

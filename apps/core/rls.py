@@ -4,6 +4,7 @@ The policy calls public.app_tenant(), which raises when no scope is open, so a f
 empty or a foreign answer. No FORCE: the owner adds foreign keys and dumps. Requires columns `tenant_id` and `id`.
 """
 
+from django.conf import settings
 from django.db.migrations.operations import RunSQL
 
 
@@ -32,4 +33,23 @@ def refer(table: str, column: str, target: str, *, on_delete: str = "CASCADE") -
         FOREIGN KEY (tenant_id, "{column}") REFERENCES "{target}" (tenant_id, id) ON DELETE {on_delete};
         """,
         f'ALTER TABLE "{table}" DROP CONSTRAINT "{name}";',
+    )
+
+
+def append_only(table: str) -> RunSQL:
+    """The application may read and add rows, and neither change nor remove any; by grants and, besides, by triggers."""
+    role = f'"{settings.DATABASE_APPLICATION_ROLE}"'
+    return RunSQL(
+        f"""
+        REVOKE UPDATE, DELETE, TRUNCATE ON "{table}" FROM {role};
+        CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON "{table}"
+          FOR EACH ROW EXECUTE FUNCTION public.append_only();
+        CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON "{table}"
+          FOR EACH STATEMENT EXECUTE FUNCTION public.append_only();
+        """,
+        f"""
+        DROP TRIGGER append_only_truncate ON "{table}";
+        DROP TRIGGER append_only ON "{table}";
+        GRANT UPDATE, DELETE ON "{table}" TO {role};
+        """,
     )

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from apps.core.errors import Conflict, Invalid, NotFound
+from apps.core.errors import Conflict, Invalid
+from apps.limits.auditing import override_said, overrides_audit, rule_audit
 from apps.limits.models import Override, Rule
 from apps.limits.overrides import OverrideSpec, override_verify
 from apps.limits.selectors import (
@@ -62,24 +63,28 @@ def override_put(*, tenant_id: int, rule_id: int, spec: OverrideSpec, override_i
     rows = Override.objects.filter(tenant_id=tenant_id, rule_id=rule_id)
     taken = rows.filter(values=list(verified.values)).first()
     if override_id is not None:
-        override_get(tenant_id=tenant_id, rule_id=rule_id, override_id=override_id)
+        held = override_get(tenant_id=tenant_id, rule_id=rule_id, override_id=override_id)
         if taken is not None and taken.id != override_id:
             text = "There is an override for these values already."
             raise Invalid(text, fields={"values": text})
         rows.filter(id=override_id).update(**asdict(verified))
         overrides_room_require(tenant_id, [rule])
+        rule_audit("rule.override_set", tenant_id, rule, before=override_said(held), after=override_said(verified))
         return override_get(tenant_id=tenant_id, rule_id=rule_id, override_id=override_id)
     overrides_write(tenant_id, rule_id, [verified])
     overrides_room_require(tenant_id, [rule])
+    before = override_said(override_info(taken)) if taken else None
+    rule_audit("rule.override_set", tenant_id, rule, before=before, after=override_said(verified))
     return override_info(rows.get(values=list(verified.values)))
 
 
 def override_delete(*, tenant_id: int, rule_id: int, override_id: int) -> None:
     """Raises NotFound."""
     revision_bump(tenant_id=tenant_id)
-    rows = Override.objects.filter(tenant_id=tenant_id, rule_id=rule_id, id=override_id)
-    if not rows.delete()[0]:
-        raise NotFound(f"there is no override {override_id}")
+    held = override_get(tenant_id=tenant_id, rule_id=rule_id, override_id=override_id)
+    Override.objects.filter(tenant_id=tenant_id, id=override_id).delete()
+    rule = rule_get(tenant_id=tenant_id, rule_id=rule_id)
+    rule_audit("rule.override_deleted", tenant_id, rule, before=override_said(held))
 
 
 def overrides_apply(*, tenant_id: int, rule_id: int, specs: Sequence[OverrideSpec], prune: bool) -> OverridesApplied:
@@ -102,6 +107,7 @@ def overrides_apply(*, tenant_id: int, rule_id: int, specs: Sequence[OverrideSpe
             raise Conflict("The rule has been changed meanwhile; look at it and try again.")
         overrides_write(tenant_id, rule_id, changed, surplus)
         overrides_room_require(tenant_id, [rule])
+        overrides_audit(tenant_id, rule, held, changed, surplus)
     return OverridesApplied(created, len(changed) - created, len(surplus), len(wanted) - len(changed))
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from django.conf import settings
 from django.db.models.functions import Now
 
-from apps.core.errors import Conflict, Invalid, NotFound
+from apps.core.errors import Conflict, Invalid
+from apps.limits.auditing import override_said, overrides_audit, rule_audit, rule_said
 from apps.limits.models import MAX_SHARDS, Override, Rule, Sharding
 from apps.limits.override_services import (
     ListInvalid,
@@ -34,6 +35,7 @@ from apps.limits.selectors import (
 from apps.limits.shares import ShardingInfo, least_limit
 from apps.limits.specs import RuleSpec, is_dimension, spec_verify
 from apps.plans.selectors import PlanForbids, entitlements_of, rule_type_require
+from apps.tenants.audit.writing import Target, audit_write
 from apps.tenants.services import revision_bump
 
 
@@ -62,7 +64,9 @@ def rule_create(*, tenant_id: int, spec: RuleSpec) -> RuleInfo:
     _name_require_free(tenant_id, verified)
     _share_require(verified, sharding_of(tenant_id))
     _room_require(tenant_id, adding=1)
-    return rule_info(Rule.objects.create(tenant_id=tenant_id, **asdict(verified)))
+    made = rule_info(Rule.objects.create(tenant_id=tenant_id, **asdict(verified)))
+    rule_audit("rule.created", tenant_id, made, after=rule_said(made))
+    return made
 
 
 def rule_update(*, tenant_id: int, rule_id: int, spec: RuleSpec) -> RuleInfo:
@@ -76,7 +80,7 @@ def rule_update(*, tenant_id: int, rule_id: int, spec: RuleSpec) -> RuleInfo:
     _name_require_free(tenant_id, verified, except_id=rule_id)
     _share_require(verified, sharding_of(tenant_id))
     overrides_keep(held, verified, overrides_of(tenant_id=tenant_id, rule_id=rule_id))
-    return _write(tenant_id, rule_id, asdict(verified))
+    return _change(tenant_id, held, asdict(verified))
 
 
 def rule_mode_set(*, tenant_id: int, rule_id: int, mode: str) -> RuleInfo:
@@ -98,9 +102,11 @@ def rule_enabled_set(*, tenant_id: int, rule_id: int, enabled: bool) -> RuleInfo
 
 def rule_delete(*, tenant_id: int, rule_id: int) -> None:
     """Raises NotFound."""
-    rule_get(tenant_id=tenant_id, rule_id=rule_id)
     revision_bump(tenant_id=tenant_id)
+    held = rule_get(tenant_id=tenant_id, rule_id=rule_id)
+    overrides = overrides_of(tenant_id=tenant_id, rule_id=rule_id)
     Rule.objects.filter(tenant_id=tenant_id, id=rule_id).delete()
+    rule_audit("rule.deleted", tenant_id, held, before=rule_said(held, map(override_said, overrides)))
 
 
 def rules_apply(
@@ -123,7 +129,10 @@ def rules_apply(
     wanted, held = _verify_all(tenant_id, specs, overrides or {}), _held(tenant_id)  # again, with the tenant locked
     surplus = [one.row for identity, one in held.items() if identity not in wanted] if prune else []
     for row in surplus:
+        own = held[(row.namespace, row.name)].overrides.values()
+        gone = rule_info(row)
         row.delete()
+        rule_audit("rule.deleted", tenant_id, gone, before=rule_said(gone, map(override_said, own)))
     done: dict[str, list[str]] = {"created": [], "updated": [], "unchanged": []}
     for identity, want in wanted.items():
         done[_put(tenant_id, held.get(identity), want)].append(_label(want.spec))
@@ -156,7 +165,15 @@ def sharding_set(*, tenant_id: int, shards: int, dimension: str) -> None:
         least = least_limit(RuleSpec(name=""), sharding)
         text = f"With {shards} shards a limit that is shared must be at least {least:,}: {', '.join(small)}."
         raise Invalid(text, fields={"shards": text})
+    before = Sharding.objects.filter(tenant_id=tenant_id).values("shards", "dimension").first()
     Sharding.objects.update_or_create(tenant_id=tenant_id, defaults={"shards": shards, "dimension": dimension})
+    audit_write(
+        tenant_id=tenant_id,
+        action="sharding.changed",
+        target=Target(tenant_id, "shards"),
+        before=before or {"shards": 1, "dimension": None},
+        after={"shards": shards, "dimension": dimension},
+    )
 
 
 def _least_of(tenant_id: int, rule: RuleInfo) -> int:
@@ -183,7 +200,9 @@ def _put(tenant_id: int, held: _Held | None, want: _Wanted) -> str:
     values = asdict(want.spec)
     if held is None:
         row = Rule.objects.create(tenant_id=tenant_id, **values)
-        overrides_write(tenant_id, row.id, list((want.overrides or {}).values()))
+        own = list((want.overrides or {}).values())
+        overrides_write(tenant_id, row.id, own)
+        rule_audit("rule.created", tenant_id, rule_info(row), after=rule_said(rule_info(row), map(override_said, own)))
         return "created"
     if _same(held, want):
         return "unchanged"
@@ -191,7 +210,8 @@ def _put(tenant_id: int, held: _Held | None, want: _Wanted) -> str:
         changed = [spec for pattern, spec in want.overrides.items() if held.overrides.get(pattern) != spec]
         surplus = [pattern for pattern in held.overrides if pattern not in want.overrides]
         overrides_write(tenant_id, held.row.id, changed, surplus)
-    _write(tenant_id, held.row.id, values)
+        overrides_audit(tenant_id, rule_info(held.row), held.overrides, changed, surplus)
+    _change(tenant_id, rule_info(held.row), values)
     return "updated"
 
 
@@ -289,10 +309,12 @@ def _set(tenant_id: int, rule_id: int, **values: Any) -> RuleInfo:
     if all(getattr(current, name) == value for name, value in values.items()):
         return current
     revision_bump(tenant_id=tenant_id)
-    return _write(tenant_id, rule_id, values)
+    return _change(tenant_id, rule_get(tenant_id=tenant_id, rule_id=rule_id), values)
 
 
-def _write(tenant_id: int, rule_id: int, values: dict[str, Any]) -> RuleInfo:
-    if not Rule.objects.filter(tenant_id=tenant_id, id=rule_id).update(**values, updated_at=Now()):
-        raise NotFound(f"there is no rule {rule_id}")
-    return rule_get(tenant_id=tenant_id, rule_id=rule_id)
+def _change(tenant_id: int, held: RuleInfo, values: dict[str, Any]) -> RuleInfo:
+    """`held` was read with the tenant's revision locked."""
+    Rule.objects.filter(tenant_id=tenant_id, id=held.id).update(**values, updated_at=Now())
+    changed = rule_get(tenant_id=tenant_id, rule_id=held.id)
+    rule_audit("rule.updated", tenant_id, held, before=rule_said(held), after=rule_said(changed))
+    return changed

@@ -10,6 +10,7 @@ from apps.core.errors import Conflict, Invalid
 from apps.plans.models import Renewal, TenantPlan, Term
 from apps.plans.periods import hour_of
 from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_get, plan_of, quota_of, trial_ends_at, trial_for
+from apps.tenants.audit.writing import Target, audit_write
 from apps.tenants.selectors import tenants_published
 from apps.tenants.services import revision_bump, revisions_bump
 
@@ -38,6 +39,13 @@ def plan_set(*, tenant_id: int, code: str, since: datetime | None = None, sold_u
         )
         _renewal_put(tenant_id, now)
         revision_bump(tenant_id=tenant_id)
+        audit_write(
+            tenant_id=tenant_id,
+            action="plan.changed",
+            target=Target(plan.code, plan.name),
+            before={"plan": held.plan_id if held else DEFAULT_PLAN, "since": held.since_at if held else None},
+            after={"plan": plan.code, "since": since, "subscription": sold_under or None},
+        )
     return plan
 
 
@@ -76,8 +84,17 @@ def spend_cap_set(*, tenant_id: int, cents: int | None) -> None:
         raise Invalid(text, fields={"spend_cap": text})
     if not plan.overage_cents:
         raise Conflict(f"The {plan.name} plan bills no checks beyond the included ones, so there is nothing to cap.")
+    rows = TenantPlan.objects.select_for_update().filter(tenant_id=tenant_id)
+    held = rows.values_list("spend_cap_cents", flat=True).first()
     if TenantPlan.objects.filter(tenant_id=tenant_id).exclude(_spend_cap_is(cents)).update(spend_cap_cents=cents):
         revision_bump(tenant_id=tenant_id)
+        audit_write(
+            tenant_id=tenant_id,
+            action="plan.spend_cap_changed",
+            target=Target(plan.code, plan.name),
+            before={"spend_cap_cents": held},
+            after={"spend_cap_cents": cents},
+        )
 
 
 @transaction.atomic

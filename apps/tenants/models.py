@@ -125,3 +125,15 @@ class KeyIndex(models.Model):
 
     def __str__(self) -> str:
         return f"key {self.key_id} of tenant {self.tenant_id}"
+
+
+class AuditHead(models.Model):
+    """The last link of a tenant's audit chain. Its row is the lock under which entries are appended."""
+
+    tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    seq = models.BigIntegerField()
+    prev_hash = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id}: {self.seq} {self.hash}"

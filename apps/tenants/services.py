@@ -9,11 +9,12 @@ from zoneinfo import available_timezones
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils.text import slugify
 
 from apps.core.enqueue import enqueue, enqueue_regardless
 from apps.core.errors import Conflict, Invalid, NotFound
+from apps.tenants.audit.writing import Target, audit_write
 from apps.tenants.models import SLUG, Cell, KeyIndex, Membership, Tenant, User
 from apps.tenants.selectors import TenantInfo, cells_with_room, tenant_get
 
@@ -36,23 +37,46 @@ def tenant_create(*, name: str, owner_id: int | None, slug: str | None = None, t
     tenant = _tenant_insert(name=name, slug=slug, timezone=timezone, cell_id=cell_id)
     if owner_id is not None:
         Membership.objects.create(user_id=owner_id, tenant=tenant, role=Membership.Role.OWNER)
+    audit_write(
+        tenant_id=tenant.id,
+        action="tenant.created",
+        target=Target(tenant.id, tenant.name),
+        after={"name": tenant.name, "slug": tenant.slug, "timezone": timezone, "owner_id": owner_id},
+    )
     enqueue("limits.snapshot_publish", tenant_id=tenant.id)  # without rules too, so that doors can answer no_rule
     return tenant_get(tenant.id)
 
 
+@transaction.atomic
 def tenant_update(*, tenant_id: int, name: str, timezone: str) -> TenantInfo:
-    """Raises Invalid."""
+    """Raises Invalid, NotFound."""
     name = _name_clean(name)
     _timezone_verify(timezone)
+    before = _tenant_locked(tenant_id)
     Tenant.objects.filter(id=tenant_id).update(name=name, timezone=timezone)
+    audit_write(
+        tenant_id=tenant_id,
+        action="tenant.updated",
+        target=Target(tenant_id, before.name),
+        before={"name": before.name, "timezone": before.timezone},
+        after={"name": name, "timezone": timezone},
+    )
     return tenant_get(tenant_id)
 
 
 @transaction.atomic
 def tenant_suspend(*, tenant_id: int, at: datetime | None) -> None:
-    """None lifts the suspension. Doors refuse a suspended tenant's keys with 403."""
-    Tenant.objects.filter(id=tenant_id).update(suspended_at=at)
+    """None lifts the suspension. Doors refuse a suspended tenant's keys with 403. Raises NotFound."""
     revision_bump(tenant_id=tenant_id)
+    before = _tenant_locked(tenant_id)
+    Tenant.objects.filter(id=tenant_id).update(suspended_at=at)
+    audit_write(
+        tenant_id=tenant_id,
+        action="tenant.resumed" if at is None else "tenant.suspended",
+        target=Target(tenant_id, before.name),
+        before={"suspended_at": before.suspended_at},
+        after={"suspended_at": at},
+    )
 
 
 def revision_bump(*, tenant_id: int) -> int:
@@ -107,16 +131,33 @@ def user_update(*, user_id: int, name: str) -> None:
     User.objects.filter(id=user_id).update(name=" ".join(name.split()))
 
 
+@transaction.atomic
 def membership_put(*, tenant_id: int, user_id: int, role: str) -> None:
     """Adds a member or changes the role. Raises Conflict when the last owner would be gone."""
-    _owner_keep(tenant_id=tenant_id, user_id=user_id, role=role)
+    held = _member_keep(tenant_id=tenant_id, user_id=user_id, role=role)
     Membership.objects.update_or_create(tenant_id=tenant_id, user_id=user_id, defaults={"role": role})
+    audit_write(
+        tenant_id=tenant_id,
+        action="member.role_changed" if held else "member.added",
+        target=Target(user_id, User.objects.values_list("email", flat=True).get(id=user_id)),
+        before={"role": held.role} if held else None,
+        after={"role": role},
+    )
 
 
+@transaction.atomic
 def membership_remove(*, tenant_id: int, user_id: int) -> None:
-    """Raises Conflict when the last owner would be gone."""
-    _owner_keep(tenant_id=tenant_id, user_id=user_id, role=None)
-    Membership.objects.filter(tenant_id=tenant_id, user_id=user_id).delete()
+    """Who is no member stays none. Raises Conflict when the last owner would be gone."""
+    held = _member_keep(tenant_id=tenant_id, user_id=user_id, role=None)
+    if held is None:
+        return
+    held.delete()
+    audit_write(
+        tenant_id=tenant_id,
+        action="member.removed",
+        target=Target(user_id, held.user.email),
+        before={"role": held.role},
+    )
 
 
 def key_index_put(
@@ -216,16 +257,27 @@ def _tenant_insert(*, name: str, slug: str | None, timezone: str, cell_id: int) 
     raise Conflict(f"The address “{slug or made}” is taken.", fields={"slug": "This address is taken."})
 
 
-def _owner_keep(*, tenant_id: int, user_id: int, role: str | None) -> None:
-    if role == Membership.Role.OWNER:
-        return
-    owners = list(
-        Membership.objects.select_for_update()
-        .filter(tenant_id=tenant_id, role=Membership.Role.OWNER)
-        .values_list("user_id", flat=True)
+def _member_keep(*, tenant_id: int, user_id: int, role: str | None) -> Membership | None:
+    """The membership as it is, locked together with those of the owners, who cannot all go. Raises Conflict."""
+    concerned = Q(role=Membership.Role.OWNER) | Q(user_id=user_id)
+    rows = list(
+        Membership.objects.select_for_update(of=("self",))
+        .select_related("user")
+        .filter(concerned, tenant_id=tenant_id)
+        .order_by("id")
     )
-    if owners == [user_id]:
+    owners = [row.user_id for row in rows if row.role == Membership.Role.OWNER]
+    if owners == [user_id] and role != Membership.Role.OWNER:
         raise Conflict("An organisation keeps at least one owner.", fields={"role": "This is the only owner."})
+    return next((row for row in rows if row.user_id == user_id), None)
+
+
+def _tenant_locked(tenant_id: int) -> Tenant:
+    """Raises NotFound."""
+    held = Tenant.objects.select_for_update(no_key=True).filter(id=tenant_id).first()
+    if held is None:
+        raise NotFound(f"there is no tenant {tenant_id}")
+    return held
 
 
 def _name_clean(name: str) -> str:

@@ -44,7 +44,7 @@ SHARED_APPS = [
     "apps.analytics",
     "apps.billing",
 ]
-TENANT_APPS = ["apps.notifications", "apps.apikeys", "apps.limits"]
+TENANT_APPS = ["apps.tenants.audit", "apps.notifications", "apps.apikeys", "apps.limits"]
 INSTALLED_APPS = SHARED_APPS + TENANT_APPS
 
 MIDDLEWARE = [
@@ -56,6 +56,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "apps.tenants.middleware.OriginMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",

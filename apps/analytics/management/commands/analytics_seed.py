@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
 from apps.analytics.ingest.database import Connection, connect
 from apps.analytics.seeding.seed import DAY, partitions_missing, seed
 from apps.analytics.seeding.world import Seeded, tenant_seeded, tenants_ensure
+from apps.core.command import WorkingCommand
 from apps.core.errors import ApplicationError
 from apps.tenants.selectors import TenantInfo, tenant_by_slug
 
@@ -20,7 +21,7 @@ AT_ONCE = 50  # tenants a transaction
 CELLS_EVERY = 200  # tenants made until there must be room for as many
 
 
-class Command(BaseCommand):
+class Command(WorkingCommand):
     help = "Fill the analytics of tenants as if they had been at it for a while: for demos and for measuring."
 
     def add_arguments(self, parser: CommandParser) -> None:

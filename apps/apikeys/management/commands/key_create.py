@@ -1,16 +1,17 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from apps.apikeys import services
 from apps.apikeys.models import SCOPES
+from apps.core.command import WorkingCommand
 from apps.core.errors import ApplicationError
 from apps.core.scope import tenant_scope
 from apps.tenants.selectors import tenant_by_slug
 
 
-class Command(BaseCommand):
+class Command(WorkingCommand):
     help = "Make an API key and print its secret. It is never shown again."
 
     def add_arguments(self, parser: CommandParser) -> None:

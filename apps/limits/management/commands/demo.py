@@ -4,15 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from apps.core.command import WorkingCommand
 from apps.core.errors import ApplicationError
 from apps.limits import publishing
 from apps.limits.demo import demo_ensure
 
 
-class Command(BaseCommand):
+class Command(WorkingCommand):
     help = "Make the demo tenant and its logins, and write how to reach them. Again: what was written goes on working."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -3,8 +3,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from apps.core.command import WorkingCommand
 from apps.core.errors import ApplicationError
 from apps.core.scope import tenant_scope
 from apps.limits import services
@@ -12,7 +13,7 @@ from apps.limits.rules_file import Problem, RuleEntry, RulesFileInvalid, rules_f
 from apps.tenants.selectors import tenant_by_slug
 
 
-class Command(BaseCommand):
+class Command(WorkingCommand):
     help = "Make a tenant's rules as a YAML file says. All or nothing; again changes nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,15 +1,16 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
+from apps.core.command import WorkingCommand
 from apps.core.errors import ApplicationError
 from apps.plans import services
 from apps.tenants.selectors import tenant_by_slug
 
 
-class Command(BaseCommand):
+class Command(WorkingCommand):
     help = "Put a tenant on a plan."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,14 +1,15 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
+from apps.core.command import WorkingCommand
 from apps.core.errors import ApplicationError
 from apps.tenants import selectors, services
 
 
-class Command(BaseCommand):
+class Command(WorkingCommand):
     help = "Make a tenant. Prints its slug."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,0 +1,65 @@
+"""Every action that the audit log knows, and how it reads: “mina@example.com changed the rule user-rpm”.
+
+The part before the point is what kind of thing it was done to. Codes are stable: exports and chains hold them.
+"""
+
+ACTIONS = {
+    "tenant.created": "opened the organisation",
+    "tenant.updated": "changed the settings of",
+    "tenant.suspended": "suspended",
+    "tenant.resumed": "lifted the suspension of",
+    "tenant.ownership_transferred": "handed the ownership to",
+    "member.added": "added the member",
+    "member.role_changed": "changed the role of",
+    "member.removed": "removed the member",
+    "invitation.sent": "invited",
+    "invitation.resent": "invited again",
+    "invitation.revoked": "took back the invitation of",
+    "invitation.accepted": "accepted the invitation of",
+    "plan.changed": "changed the plan to",
+    "plan.spend_cap_changed": "changed the spend cap of the plan",
+    "channel.created": "connected the channel",
+    "channel.updated": "changed the channel",
+    "channel.deleted": "deleted the channel",
+    "channel.enabled": "switched on the channel",
+    "channel.disabled": "switched off the channel",
+    "channel.confirmed": "confirmed the channel",
+    "channel.moved": "changed the address of the channel",
+    "channel.key_rotated": "made a new signing key for the channel",
+    "delivery.repeated": "had delivered again",
+    "notices.matrix_changed": "changed who hears of what",
+    "notices.own_mails_changed": "changed the mails to",
+    "key.created": "made the API key",
+    "key.rotated": "rotated the API key",
+    "key.revoked": "revoked the API key",
+    "rule.created": "made the rule",
+    "rule.updated": "changed the rule",
+    "rule.deleted": "deleted the rule",
+    "rule.override_set": "set an override of the rule",
+    "rule.override_deleted": "deleted an override of the rule",
+    "rule.overrides_applied": "changed the overrides of the rule",
+    "sharding.changed": "changed the shards",
+    "privacy.changed": "changed how identifiers are kept",
+    "marker.created": "marked",
+    "billing.account_opened": "became a customer at Stripe as",
+    "billing.subscription_changed": "changed the subscription",
+    "billing.credit_given": "gave a credit",
+    "billing.refund_given": "gave a refund of the invoice",
+}
+
+ACTOR_KINDS = {
+    "user": "Members",
+    "key": "API keys",
+    "staff": "Our staff",
+    "command": "Commands",
+    "task": "Tasks",
+    "system": "Nobody known",
+}
+VIAS = {
+    "portal": "portal",
+    "api": "API",
+    "admin": "staff pages",
+    "command": "command line",
+    "task": "background work",
+    "system": "unknown",
+}
