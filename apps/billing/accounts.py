@@ -17,6 +17,7 @@ from apps.billing.rating import overage_micro_cents
 from apps.core.errors import Conflict
 from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_for, plan_of, plan_since, terms_of
 from apps.plans.services import plan_set
+from apps.tenants.audit.writing import Target, audit_write
 from apps.tenants.selectors import tenant_get
 
 UNSEEN = timedelta(hours=1)  # then Stripe is asked even without news
@@ -30,7 +31,12 @@ def account_ensure(gateway: StripeGateway, *, tenant_id: int, email: str) -> Acc
     if held is not None:
         return held
     customer = gateway.customer_create(tenant_id=tenant_id, name=tenant_get(tenant_id).name, email=email)
-    return Account.objects.get_or_create(tenant_id=tenant_id, defaults={"customer": customer})[0]
+    with transaction.atomic():
+        account, is_new = Account.objects.get_or_create(tenant_id=tenant_id, defaults={"customer": customer})
+        if is_new:
+            target = Target(customer, customer)
+            audit_write(tenant_id=tenant_id, action="billing.account_opened", target=target, after={"email": email})
+    return account
 
 
 def checkout_begin(
@@ -77,6 +83,7 @@ def _not_unpaid(gateway: StripeGateway, seen: list[Subscribed], customer: str) -
 def _apply(account: Account, seen: Sequence[Subscribed], now: datetime) -> None:
     """Subscriptions that began and ended unheard of leave their terms too: each counts from when Stripe says."""
     was_paying, before, was_since = account.status in PAYING, plan_of(account.tenant_id), plan_since(account.tenant_id)
+    was = _said(account)
     living = [one for one in seen if one.ended_at is None]
     current = living[-1] if living else None
     account.subscription = current.id if current else ""
@@ -97,6 +104,19 @@ def _apply(account: Account, seen: Sequence[Subscribed], now: datetime) -> None:
         account.settle_at = None  # a period has ended
         plan_changed_say(tenant_id=account.tenant_id, before=before, since=since)
     account.save()
+    audit_write(
+        tenant_id=account.tenant_id,
+        action="billing.subscription_changed",
+        target=Target(account.customer, account.customer),
+        before=was,
+        after=_said(account),
+    )
+
+
+def _said(account: Account) -> dict[str, object]:
+    """What the audit log says; a renewal changes nothing of it."""
+    names = ("subscription", "status", "ends_at", "next_plan_code")
+    return {name: getattr(account, name) for name in names}
 
 
 def _ended_apply(tenant_id: int, one: Subscribed, ended_at: datetime) -> None:

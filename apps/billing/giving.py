@@ -15,6 +15,7 @@ from apps.billing.money import MICRO, dollars
 from apps.core.enqueue import enqueue
 from apps.core.errors import Invalid, NotFound
 from apps.core.scope import tenant_scope
+from apps.tenants.audit.writing import Target, audit_write
 
 MAX_CENTS = 10_000_000
 MAX_REASON = 200
@@ -29,6 +30,12 @@ def give(*, tenant_id: int, kind: str, cents: int, reason: str, given_by: str, i
         tenant_id=tenant_id, kind=kind, invoice=invoice.id if invoice else "", cents=cents, reason=reason.strip(),
         given_by=given_by,
     )  # fmt: skip
+    audit_write(
+        tenant_id=tenant_id,
+        action="billing.refund_given" if invoice else "billing.credit_given",
+        target=Target(made.id, invoice.number if invoice else dollars(cents * MICRO)),
+        after={"cents": cents, "reason": made.reason, "given_by": given_by},
+    )
     enqueue("billing.giving_carry", giving_id=made.id)
     return made.id
 

@@ -15,6 +15,7 @@ from apps.core.errors import Invalid, NotFound
 from apps.core.scope import tenant_scope
 from apps.notifications.kinds import SPEND_ALERT
 from apps.notifications.services import notify
+from apps.tenants.audit.writing import Target, audit_write
 
 MOST = 5
 MAX_CENTS = 100_000_000
@@ -36,9 +37,17 @@ def alerts_set(*, tenant_id: int, cents: Collection[int]) -> None:
         problem = f"Each between $0.01 and ${MAX_CENTS // 100:,}."
     if problem:
         raise Invalid(problem, fields={"alerts": problem})
+    before = alerts_of(tenant_id)
     SpendAlert.objects.filter(tenant_id=tenant_id).exclude(cents__in=wanted).delete()
     made = [SpendAlert(tenant_id=tenant_id, cents=one) for one in sorted(wanted)]
     SpendAlert.objects.bulk_create(made, ignore_conflicts=True)
+    audit_write(
+        tenant_id=tenant_id,
+        action="billing.alerts_changed",
+        target=Target(tenant_id, "spend alerts"),
+        before={"cents": before},
+        after={"cents": sorted(wanted)},
+    )
 
 
 def alerts_evaluate(*, now: datetime) -> int:

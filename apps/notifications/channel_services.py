@@ -12,6 +12,7 @@ from django.conf import settings
 
 from apps.core.errors import Conflict, Forbidden, NotFound
 from apps.core.sealing import seal, unseal
+from apps.notifications.auditing import channel_audit, channel_said
 from apps.notifications.channels import webhook
 from apps.notifications.channels.base import Medium, field_refused
 from apps.notifications.channels.table import MEDIUMS
@@ -23,6 +24,7 @@ from apps.notifications.models import FINAL, Channel, Delivery
 from apps.notifications.quiet import quiet_span
 from apps.notifications.selectors import ChannelInfo, channel_info
 from apps.notifications.services import notice_put
+from apps.tenants.audit.writing import Target, audit_write
 
 CODE_LIVES = timedelta(minutes=15)
 CODE_TRIES = 5
@@ -61,6 +63,7 @@ def channel_create(
         secret=seal(json.dumps(connected.secret)), **_columns(given),
     )  # fmt: skip
     channel.save()
+    channel_audit("channel.created", channel, after=channel_said(channel))
     confirmation_ask(tenant_id=tenant_id, channel_id=channel.id, by=by, now=now)
     return channel_info(_get(tenant_id, channel.id))
 
@@ -69,23 +72,29 @@ def channel_update(*, tenant_id: int, channel_id: int, given: Settings) -> Chann
     """Raises NotFound, Invalid."""
     columns = _columns(given)
     channel = _get(tenant_id, channel_id)
+    before = channel_said(channel)
     for name, value in columns.items():
         setattr(channel, name, value)
     channel.save(update_fields=list(columns))
+    channel_audit("channel.updated", channel, before=before, after=channel_said(channel))
     return channel_info(channel)
 
 
 def channel_delete(*, tenant_id: int, channel_id: int) -> None:
     """With everything that was delivered through it. Raises NotFound."""
-    _get(tenant_id, channel_id).delete()
+    channel = _get(tenant_id, channel_id)
+    channel_audit("channel.deleted", channel, before=channel_said(channel))
+    channel.delete()
     lane_drop(channel_id=channel_id)
 
 
 def channel_enable(*, tenant_id: int, channel_id: int) -> None:
     """After it was switched off. What it missed stays skipped, to be delivered one by one. Raises NotFound."""
     channel = _get(tenant_id, channel_id)
+    before = {"disabled_at": channel.disabled_at}
     channel.disabled_at, channel.disabled_reason, channel.failures = None, "", 0
     channel.save(update_fields=["disabled_at", "disabled_reason", "failures"])
+    channel_audit("channel.enabled", channel, before=before, after={"disabled_at": None})
 
 
 def confirmation_ask(*, tenant_id: int, channel_id: int, by: str, now: datetime) -> None:
@@ -108,7 +117,9 @@ def code_confirm(*, tenant_id: int, channel_id: int, code: str, now: datetime) -
         return False
     channel.code_tries += 1
     if hmac.compare_digest(code_of(channel).encode(), code.strip().encode()):
+        before = {"verified_at": channel.verified_at}
         channel.verified_at, channel.code_until, channel.code_nonce = now, None, ""
+        channel_audit("channel.confirmed", channel, before=before, after={"verified_at": now})
     channel.save(update_fields=["verified_at", "code_until", "code_nonce", "code_tries"])
     return channel.verified_at is not None
 
@@ -124,15 +135,18 @@ def webhook_rotate(*, tenant_id: int, channel_id: int, now: datetime) -> None:
     channel = _webhook(tenant_id, channel_id)
     channel.secret = seal(json.dumps(webhook.rotated(_secret(channel), now)))
     channel.save(update_fields=["secret"])
+    channel_audit("channel.key_rotated", channel)
 
 
 def webhook_move(*, tenant_id: int, channel_id: int, url: str) -> None:
     """Another address, the same keys; it has to be confirmed again. Raises NotFound, Invalid."""
     channel = _webhook(tenant_id, channel_id)
     connected = webhook.connect({"url": url})
+    before = {"label": channel.label, "verified_at": channel.verified_at}
     channel.secret = seal(json.dumps({**_secret(channel), "url": connected.secret["url"]}))
     channel.label, channel.verified_at = connected.label, None
     channel.save(update_fields=["secret", "label", "verified_at"])
+    channel_audit("channel.moved", channel, before=before, after={"label": channel.label, "verified_at": None})
 
 
 def redeliver(*, tenant_id: int, delivery_id: int, now: datetime) -> None:
@@ -149,6 +163,8 @@ def redeliver(*, tenant_id: int, delivery_id: int, now: datetime) -> None:
     delivery.due_at, delivery.ended_at, delivery.reason = now, None, ""
     delivery.coalesced_into_id = None
     delivery.save()
+    target = Target(delivery.id, f"{delivery.kind} through {channel.name}")
+    audit_write(tenant_id=tenant_id, action="delivery.repeated", target=target)
     lanes_wake(tenant_id=tenant_id, channels=[(channel.id, channel.medium)], now=now)
 
 

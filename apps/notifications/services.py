@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from apps.core.scope import tenant_scope
 from apps.notifications.audience import channels_hearing
+from apps.notifications.auditing import channel_audit, own_mails_audit, own_mails_said
 from apps.notifications.house.lanes import lanes_wake
 from apps.notifications.kinds import KINDS, Kind, context_verify, kind_get
 from apps.notifications.models import Channel, Delivery, Notice
@@ -120,14 +121,18 @@ def mute(muting: Muting) -> list[Kind]:
         if channel is None:
             return kinds  # gone, so nothing is sent any more
         if channel.is_member:
+            own = own_mails_said(channel)
             channel.muted = sorted({*channel.muted, *(kind.code for kind in kinds)})
             channel.save(update_fields=["muted"])
+            own_mails_audit(channel, before=own, after=own_mails_said(channel))
         else:
             heard = (
                 channel.kinds
                 if channel.kinds is not None
                 else [kind.code for kind in KINDS.values() if "email" in kind.media]
             )
+            before = {"kinds": sorted(heard)}
             channel.kinds = sorted(set(heard) - {kind.code for kind in kinds})
             channel.save(update_fields=["kinds"])
+            channel_audit("channel.updated", channel, before=before, after={"kinds": channel.kinds})
     return kinds

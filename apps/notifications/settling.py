@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from apps.core.scope import tenant_scope
+from apps.notifications.auditing import channel_audit
 from apps.notifications.channels.base import RESPONSE_KEPT, Envelope, Medium, Outcome, Result
 from apps.notifications.kinds import CHANNEL_DISABLED, CHANNEL_TEST, TESTS
 from apps.notifications.models import Attempt, Channel, Delivery
@@ -51,6 +52,10 @@ def channel_disable(channel: Channel, *, reason: str, now: datetime) -> None:
     """What waits is kept as skipped, and whoever owns the channel hears of it by mail. In the channel's scope."""
     channel.disabled_at, channel.disabled_reason = now, _kept(reason, REASON_KEPT)
     channel.save(update_fields=["disabled_at", "disabled_reason"])
+    channel_audit(
+        "channel.disabled", channel, before={"disabled_at": None},
+        after={"disabled_at": now, "reason": channel.disabled_reason},
+    )  # fmt: skip
     Delivery.objects.filter(tenant_id=channel.tenant_id, channel_id=channel.id, status="pending").update(
         status="skipped", reason="The channel was switched off.", ended_at=now
     )

@@ -43,6 +43,8 @@ ACTIONS = {
     "marker.created": "marked",
     "billing.account_opened": "became a customer at Stripe as",
     "billing.subscription_changed": "changed the subscription",
+    "billing.alerts_changed": "changed the",
+    "billing.contact_changed": "changed where invoices go, for",
     "billing.credit_given": "gave a credit",
     "billing.refund_given": "gave a refund of the invoice",
 }
