@@ -16,10 +16,7 @@ class ChannelForm(forms.Form):
         choices=[(kind.code, kind.label) for kind in LISTED], required=False, label="Hears of",
         widget=forms.CheckboxSelectMultiple,
     )  # fmt: skip
-    quiet_from = forms.CharField(
-        required=False, max_length=5, label="Quiet from", widget=_TIME,
-        help_text="In your organisation's time zone. All but critical notices wait and then come as one.",
-    )  # fmt: skip
+    quiet_from = forms.CharField(required=False, max_length=5, label="Quiet from", widget=_TIME)
     quiet_until = forms.CharField(required=False, max_length=5, label="Quiet until", widget=_TIME)
 
     def __init__(self, *args: Any, medium: Medium, is_new: bool, **kwargs: Any) -> None:
