@@ -18,8 +18,8 @@ from apps.plans.services import plan_set
 from tests.analytics.rows import DAY, DENIED, HOUR, MINUTE, PASSED
 from tests.factories import rule_make
 
-# The transaction of the test itself makes the scope close by a statement of its own.
-OF_THE_TEST = 1
+# Inside the transaction of the test itself the scope is a savepoint, and closes by a statement of its own.
+OF_THE_TEST = 3
 pytestmark = pytest.mark.usefixtures("counters")
 FRAGMENT = {"HX-Request": "true"}
 

@@ -17,6 +17,14 @@ from apps.plans.services import plan_set, trial_begin, trials_end
 from tests.billing.buying import checkout, pay
 
 NOW = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def _present(within_an_hour, monkeypatch):
+    """Plans are bought at the real time, so the test's own is not that of the import."""
+    monkeypatch.setitem(globals(), "NOW", datetime.now(UTC))
+
+
 ALL_TYPES = ["global", "ip", "route", "user", "custom"]
 
 

@@ -22,6 +22,14 @@ from tests.billing.buying import POOR, checkout, pay
 from tests.billing.rows import HOUR, count, settle
 
 NOW = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def _present(within_an_hour, monkeypatch):
+    """Plans are bought at the real time, so the test's own is not that of the import."""
+    monkeypatch.setitem(globals(), "NOW", datetime.now(UTC))
+
+
 TEN_DAYS = 240 * HOUR
 
 

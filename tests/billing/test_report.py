@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.utils import timezone
 
 from apps.analytics.partitions import partitions_ensure
 from apps.billing.metering import quota_counters_raise
@@ -66,7 +67,7 @@ def test_the_report_says_what_each_has_and_what_it_costs(metering, paying, count
 def test_stripes_side_is_asked_of_stripe(selling, free, page, metering):
     pay(checkout(page))
     page("bought")
-    period = quota_of(free.tenant_id, NOW).period
+    period = quota_of(free.tenant_id, timezone.now()).period
     usage_post()
     found = report(free, period.starts_at)[-1]
     assert (found["plan"], found["acknowledged"], found["charged_cents"], found["preview_cents"]) == (

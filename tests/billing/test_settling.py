@@ -19,9 +19,16 @@ from apps.plans.services import plan_set
 from tests.billing.buying import checkout, pay
 from tests.billing.rows import count, late, settle
 
-NOW = datetime.now(UTC)
-LATER = NOW + SETTLED_AFTER + HOUR
-SINCE = hour_of(NOW) - 240 * HOUR
+NOW = LATER = SINCE = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def _present(within_an_hour, monkeypatch):
+    """Plans are bought at the real time, so the test's own is not that of the import."""
+    now = datetime.now(UTC)
+    monkeypatch.setitem(globals(), "NOW", now)
+    monkeypatch.setitem(globals(), "LATER", now + SETTLED_AFTER + HOUR)
+    monkeypatch.setitem(globals(), "SINCE", hour_of(now) - 240 * HOUR)
 
 
 @pytest.fixture
@@ -55,7 +62,8 @@ def pending(selling, tenant_id):
     return {item.metadata["reference"].partition("-")[2]: item.amount for item in found}
 
 
-def settled(metering, *, now=LATER):
+def settled(metering, *, now=None):
+    now = now or LATER
     settle(metering, hour_of(now))
     usage_post()
     metering.execute("UPDATE billing.overage SET told_at = now() WHERE told_at IS NULL")
