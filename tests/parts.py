@@ -1,7 +1,8 @@
 """A pytest plugin (see addopts) that starts the embedded parts before Django reads its settings.
 
 One PostgreSQL and two Valkeys serve the whole run, in a folder that is gone afterwards; parts that the environment
-names already (DATABASE_URL, COUNTERS_URL, BUS_URL) are used instead.
+names already (DATABASE_URL, COUNTERS_URL, BUS_URL) are used instead. Each worker of xdist has its own: tests empty
+theirs.
 """
 
 import os
@@ -16,6 +17,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.test")
 
 from config.embedded import Parts
 
+_OURS = "TEST_PARTS_STARTED"
 _STARTED = pytest.StashKey[tuple[Parts, Path]]()
 TEST_SECRETS = {
     "SECRET_KEY": "only-for-tests-" + "0" * 40,
@@ -25,13 +27,15 @@ TEST_SECRETS = {
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        return
+    for name in filter(None, os.environ.pop(_OURS, "").split(",")):
+        del os.environ[name]  # what another process started, whose worker this is
     folder = Path(tempfile.mkdtemp(prefix="ratelimiter-tests-"))
     folder.chmod(0o755)
     parts = Parts.start(folder, durable=False, environ=os.environ)
     early_config.stash[_STARTED] = (parts, folder)
-    os.environ.update(parts.environment())
+    own = {name: value for name, value in parts.environment().items() if os.environ.get(name) != value}
+    os.environ.update(own)
+    os.environ[_OURS] = ",".join(own)
     os.environ.update(TEST_SECRETS)
 
 
