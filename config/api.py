@@ -4,6 +4,7 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from apps.analytics.api.views import BreakdownView, EventsView, MarkersView, SeriesView, TopView
+from apps.apikeys.api.audit import AuditView
 from apps.core.unknown import UnknownView
 from apps.limits.api.check import CheckView, ExplainView, RefundView, ReleaseView
 
@@ -17,6 +18,7 @@ urlpatterns = [
     path("v1/analytics/top", TopView.as_view(), name="analytics-top"),
     path("v1/analytics/events", EventsView.as_view(), name="analytics-events"),
     path("v1/analytics/markers", MarkersView.as_view(), name="analytics-markers"),
+    path("v1/audit", AuditView.as_view(), name="audit"),
     path("v1/<path:rest>", UnknownView.as_view(), name="unknown"),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),

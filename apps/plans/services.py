@@ -44,7 +44,7 @@ def plan_set(*, tenant_id: int, code: str, since: datetime | None = None, sold_u
             action="plan.changed",
             target=Target(plan.code, plan.name),
             before={"plan": held.plan_id if held else DEFAULT_PLAN, "since": held.since_at if held else None},
-            after={"plan": plan.code, "since": since, "subscription": sold_under or None},
+            after={"plan": plan.code, "since": since} | ({"subscription": sold_under} if sold_under else {}),
         )
     return plan
 

@@ -10,12 +10,18 @@ class Permission(StrEnum):
     BILLING_VIEW = "billing_view"
     BILLING_EDIT = "billing_edit"
     MEMBERS_EDIT = "members_edit"
+    AUDIT_VIEW = "audit_view"
     TENANT_EDIT = "tenant_edit"
     TENANT_DELETE = "tenant_delete"
 
 
 _DEVELOPER = frozenset({Permission.VIEW, Permission.RULES_EDIT, Permission.KEYS_EDIT})
-_ADMIN = _DEVELOPER | {Permission.MEMBERS_EDIT, Permission.TENANT_EDIT, Permission.BILLING_VIEW}
+_ADMIN = _DEVELOPER | {
+    Permission.MEMBERS_EDIT,
+    Permission.TENANT_EDIT,
+    Permission.BILLING_VIEW,
+    Permission.AUDIT_VIEW,
+}
 
 ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "owner": _ADMIN | {Permission.TENANT_DELETE, Permission.BILLING_EDIT},

@@ -82,6 +82,8 @@ PAGES = {
     "notifications:log": ("get", MANAGERS),
     "notifications:delivery": ("get", MANAGERS),
     "notifications:again": ("post", MANAGERS),
+    "tenants:audit": ("get", MANAGERS),
+    "tenants:audit_csv": ("get", MANAGERS),
     "tenants:team": ("get", EVERYBODY),
     "tenants:settings": ("get", MANAGERS),
 }

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter
 
 from apps.analytics.breakdowns import DIMENSIONS
 from apps.analytics.events import OUTCOMES
 from apps.analytics.ranges import DEFAULT_PRESET, PRESETS, Comparison, Step
+from apps.core.openapi import answers
 
-AUTH: list[Any] = [{"apiKey": []}]
 _INTEGER = {"type": "integer"}
 _TEXT = {"type": "string"}
 _MOMENT = {"type": "string", "format": "date-time"}
@@ -87,36 +87,21 @@ MARKER_REQUEST = {
     }
 }  # fmt: skip
 
-_PROBLEM = _object(type=_TEXT, title=_TEXT, status=_INTEGER, code=_TEXT, detail=_TEXT)
-
-
-def _answers(good: dict[str, Any], *, status: int = 200) -> dict[Any, Any]:
-    problems = {
-        (code, "application/problem+json"): OpenApiResponse(_PROBLEM, description=words)
-        for code, words in (
-            (400, "A parameter is not valid; `errors` says which."),
-            (401, "No API key, or one that does not work."),
-            (403, "The key lacks the scope, or the tenant is suspended."),
-        )
-    }
-    return {(status, "application/json"): good, **problems}
-
-
-SERIES_ANSWERS = _answers(
+SERIES_ANSWERS = answers(
     _object(**_SPAN, step=_TEXT, totals=_TOTALS, points=_POINTS)
     | {"description": "`compared` has since, until, step, totals and points, if it was asked for."}
 )
-BREAKDOWN_ANSWERS = _answers(
+BREAKDOWN_ANSWERS = answers(
     _object(
         **_SPAN, by=_TEXT, rows=_list(_object(**_ROW)), rest={**_object(**_ROW), "nullable": True},
         sampled={"type": "boolean", "description": "Of the newest checks only the latest 20,000 are in it."},
     )
 )  # fmt: skip
-TOP_ANSWERS = _answers(
+TOP_ANSWERS = answers(
     _object(
         **_SPAN, offenders=_list(_object(dimension=_TEXT, label=_TEXT, denied=_INTEGER, shadow_denied=_INTEGER)),
     )
 )  # fmt: skip
-EVENTS_ANSWERS = _answers(_object(**_SPAN, events=_list(_EVENT), next=_NULLABLE_TEXT))
-MARKERS_ANSWERS = _answers(_object(**_SPAN, markers=_list(_MARKER)))
-MARKER_ANSWERS = _answers(_MARKER, status=201)
+EVENTS_ANSWERS = answers(_object(**_SPAN, events=_list(_EVENT), next=_NULLABLE_TEXT))
+MARKERS_ANSWERS = answers(_object(**_SPAN, markers=_list(_MARKER)))
+MARKER_ANSWERS = answers(_MARKER, status=201)

@@ -27,6 +27,7 @@ from apps.analytics.services import marker_create
 from apps.apikeys.authentication import KeyView
 from apps.core.errors import Invalid
 from apps.core.negotiation import AnyAccept
+from apps.core.openapi import AUTH
 from apps.core.scope import tenant_scope
 from apps.limits.selectors import rules_of
 from apps.plans.selectors import plan_of
@@ -58,7 +59,7 @@ class SeriesView(AnalyticsView):
         operation_id="analytics_series", summary="What was decided, step by step", tags=["analytics"],
         description="Every step of the range, also those without a check. With `rule`, what that rule said; then "
         "degraded, billable and percentiles are not known.",
-        parameters=schema.SERIES, responses=schema.SERIES_ANSWERS, auth=schema.AUTH,
+        parameters=schema.SERIES, responses=schema.SERIES_ANSWERS, auth=AUTH,
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         asked = request.query_params
@@ -84,7 +85,7 @@ class BreakdownView(AnalyticsView):
         operation_id="analytics_breakdown", summary="Who and what is behind the numbers", tags=["analytics"],
         description="By rule and namespace to the step; by route, key, user and address by whole hours and, for those "
         "not folded yet, by the latest checks.",
-        parameters=schema.BREAKDOWN, responses=schema.BREAKDOWN_ANSWERS, auth=schema.AUTH,
+        parameters=schema.BREAKDOWN, responses=schema.BREAKDOWN_ANSWERS, auth=AUTH,
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         span, by, limit = self.span(), request.query_params.get("by") or "rule", self.limit(default=10, most=200)
@@ -99,7 +100,7 @@ class TopView(AnalyticsView):
     @extend_schema(
         operation_id="analytics_top", summary="Whom rules deny most", tags=["analytics"],
         description="Addresses and users, of all rules or of one.",
-        parameters=schema.TOP, responses=schema.TOP_ANSWERS, auth=schema.AUTH,
+        parameters=schema.TOP, responses=schema.TOP_ANSWERS, auth=AUTH,
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         span, rule_id = self.span(), number_asked(request.query_params, "rule")
@@ -113,7 +114,7 @@ class EventsView(AnalyticsView):
         operation_id="analytics_events", summary="Single checks, newest first", tags=["analytics"],
         description="Pages by cursor: none is skipped or repeated, however many come meanwhile. A search for something "
         "rare in a long range may be refused with 422 `search_too_long`.",
-        parameters=schema.EVENTS, responses=schema.EVENTS_ANSWERS, auth=schema.AUTH,
+        parameters=schema.EVENTS, responses=schema.EVENTS_ANSWERS, auth=AUTH,
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         asked = request.query_params
@@ -130,7 +131,7 @@ class MarkersView(AnalyticsView):
     @extend_schema(
         operation_id="analytics_markers", summary="What happened", tags=["analytics"],
         description="Deploys that were marked, and the last change of each rule, in the range.",
-        parameters=schema.RANGE, responses=schema.MARKERS_ANSWERS, auth=schema.AUTH,
+        parameters=schema.RANGE, responses=schema.MARKERS_ANSWERS, auth=AUTH,
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         span = self.span()
@@ -141,7 +142,7 @@ class MarkersView(AnalyticsView):
     @extend_schema(
         operation_id="analytics_mark", summary="Mark a deploy", tags=["analytics"],
         description="It stands on the time axis of every chart. Needs the scope `admin`.",
-        request=schema.MARKER_REQUEST, responses=schema.MARKER_ANSWERS, auth=schema.AUTH,
+        request=schema.MARKER_REQUEST, responses=schema.MARKER_ANSWERS, auth=AUTH,
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         text, at = _marker(request.data, timezone.now())

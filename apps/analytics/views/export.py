@@ -1,13 +1,9 @@
-"""The same numbers and checks as CSV, written while they are read, so that a long range costs no memory.
+"""The same numbers and checks as CSV."""
 
-Identifiers are what callers sent: one that a spreadsheet would take for a formula gets an apostrophe before it.
-"""
-
-import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -17,6 +13,7 @@ from apps.analytics.ranges import Range
 from apps.analytics.selectors import Point, rule_series, series
 from apps.core.errors import ApplicationError
 from apps.core.scope import tenant_scope
+from apps.core.sheets import sheet
 from apps.plans.selectors import plan_of
 from apps.tenants.access import TenantRequest, member_view
 from apps.tenants.permissions import Permission
@@ -42,7 +39,7 @@ def traffic_csv(request: TenantRequest) -> HttpResponseBase:
         return _refused(error)
     with tenant_scope(request.tenant.id):
         points = rule_series(span, rule_id=rule_id) if rule_id is not None else _series(request, span)
-    return _streamed("traffic", POINT_COLUMNS, (_point_row(point, span) for point in points))
+    return sheet("traffic", POINT_COLUMNS, (_point_row(point, span) for point in points))
 
 
 @require_safe
@@ -53,7 +50,7 @@ def events_csv(request: TenantRequest) -> HttpResponseBase:
         span, wanted = _span(request), filter_asked(request.GET)
     except ApplicationError as error:
         return _refused(error)
-    return _streamed("checks", EVENT_COLUMNS, _event_rows(request.tenant.id, span, wanted))
+    return sheet("checks", EVENT_COLUMNS, _event_rows(request.tenant.id, span, wanted))
 
 
 def _span(request: TenantRequest) -> Range:
@@ -105,31 +102,6 @@ def _moment(at: datetime, span: Range) -> str:
     return at.astimezone(span.zone).isoformat(timespec="milliseconds" if at.microsecond else "seconds")
 
 
-def _streamed(name: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> HttpResponseBase:
-    writer = csv.writer(_Echo())
-
-    def lines() -> Iterator[str]:
-        yield writer.writerow(columns)
-        for row in rows:
-            yield writer.writerow([_harmless(value) for value in row])
-
-    response = StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
-    response["Cache-Control"] = "no-store"
-    return response
-
-
 def _refused(error: ApplicationError) -> HttpResponse:
     words = " ".join([error.detail, *error.fields.values()])
     return HttpResponse(words, status=error.status, content_type="text/plain; charset=utf-8")
-
-
-def _harmless(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
-
-
-class _Echo:
-    """A file that hands back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text

@@ -23,6 +23,8 @@ from apps.limits.services import rule_create, rule_delete, rule_enabled_set, rul
 from apps.limits.specs import spec_verify
 from apps.plans.selectors import plan_of, plans_all
 from apps.tenants.access import TenantRequest, member_view
+from apps.tenants.audit.reading import history_of
+from apps.tenants.audit.words import EntryRow, entry_row
 from apps.tenants.permissions import Permission
 
 STARTING_VALUES = {
@@ -34,6 +36,7 @@ SENTENCE_FIELDS = (
     "action", "type", "limit", "window_count", "window_unit", "zone", "anchor", "burst", "mode", "on_failure",
 )  # fmt: skip
 ESCALATION_FIELDS = ("breaches", "within_count", "within_unit", "block_count", "block_unit")
+HISTORY_SHOWN = 5
 CONDITION_FIELDS = ("routes", "ips", "users", "attributes")
 
 
@@ -192,8 +195,14 @@ def _editor(request: TenantRequest, form: RuleForm, held: RuleInfo | None) -> Ht
         or any(form[name].value() or form[name].errors for name in CONDITION_FIELDS),
         "locked": list(dict.fromkeys(widget.locked.values())) if isinstance(widget, LockedSelect) else [],
         "doors": live_doors(request.tenant.id),
+        "history": _history(request, held) if held else [],
     }
     return render(request, "rules/editor.html", context, status=422 if form.errors else 200)
+
+
+def _history(request: TenantRequest, held: RuleInfo) -> list[EntryRow]:
+    entries = history_of(tenant_id=request.tenant.id, target_kind="rule", target_id=held.id, limit=HISTORY_SHOWN)
+    return [entry_row(entry) for entry in entries]
 
 
 def _switched(request: TenantRequest, switch: Callable[..., RuleInfo], **what: object) -> HttpResponse:
