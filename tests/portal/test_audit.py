@@ -2,8 +2,12 @@
 
 import csv
 import json
+import re
+import subprocess
+import sys
 from hashlib import sha256
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.urls import reverse
@@ -15,6 +19,7 @@ from tests.factories import SpecFactory, key_make, rule_make
 from tests.people import Browser
 
 GENESIS = "0" * 64
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "audit.md"
 
 
 @pytest.fixture
@@ -125,6 +130,22 @@ def test_the_export_holds_the_chain_and_no_formula(alices, alice, url):
         prev = sha256(f"{prev}\n{row['seq']}\n{row['record']}".encode()).hexdigest()
         assert row["hash"] == prev
     assert json.loads(rows[0]["record"])["after"] == {"name": "@SUM(A1)"}
+
+
+def test_the_export_is_verified_by_the_lines_in_the_docs(alices, rule, url, tmp_path):
+    lines = re.search(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)[1]
+    export = tmp_path / "audit.csv"
+    content = b"".join(alices.get(f"{url}.csv").streaming_content)
+
+    def verify():
+        ran = subprocess.run([sys.executable, "-c", lines, export], capture_output=True, text=True, check=False)
+        return ran.returncode, ran.stdout + ran.stderr
+
+    export.write_bytes(content)
+    count = len(alices.get(url).context["rows"])
+    assert verify() == (0, f"{count} entries hold; the last hash is {alices.get(url).context['rows'][0].entry.hash}\n")
+    export.write_bytes(content.replace(b"250", b"999"))
+    assert verify()[0] == 1
 
 
 def test_the_export_follows_the_filter(alices, rule, url):
