@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
+# A worker a core, each with parts of its own; files stay whole, because their tests share what takes time to start.
+WORKERS = --numprocesses auto --maxprocesses 4 --dist loadfile
+
 .PHONY: help run reset test test-fast test-long lint format bench bench-ingest bench-quick lock
 
 help: ## list the commands
@@ -18,11 +21,11 @@ reset: ## wipe var/: data, passwords, demo, mails
 test: ## set up everything, lint, and pass all tests
 	@$(PYTHON) config/bootstrap.py test
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(WORKERS)
 
 test-fast: ## the tests that take no browser and no patience
 	@$(PYTHON) config/bootstrap.py test
-	@$(BIN)/python -m pytest -m "not slow and not browser"
+	@$(BIN)/python -m pytest $(WORKERS) -m "not slow and not browser"
 
 test-long: ## property tests with 10 000 examples each, proofs with a million rounds, a million checks among killed parts, Stripe's stand-in killed 100 times, 1000 histories of webhooks, a minute of forgotten scripts
 	@$(PYTHON) config/bootstrap.py test

@@ -1,5 +1,6 @@
 """Stripe's own stripe-mock, built from its Go module: stateless, but it knows which requests Stripe would take."""
 
+import fcntl
 import os
 import shutil
 import socket
@@ -48,15 +49,17 @@ class StripeMock:
 
 
 def _built():
-    """Takes a minute the first time."""
-    binary = BINARIES / "stripe-mock"
-    if binary.exists():
-        return binary
+    """Takes a minute the first time; others wait meanwhile."""
     if not shutil.which("go"):
         raise SpecMissing("stripe-mock is a Go module, and there is no Go here")
     BINARIES.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"GOBIN": str(BINARIES)}
-    done = subprocess.run(["go", "install", MODULE], env=environment, capture_output=True, text=True, check=False)
+    binary = BINARIES / "stripe-mock"
+    with (BINARIES / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if binary.exists():
+            return binary
+        environment = os.environ | {"GOBIN": str(BINARIES)}
+        done = subprocess.run(["go", "install", MODULE], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SpecMissing(f"{MODULE} cannot be built: {done.stderr[-300:]}")
     return binary
