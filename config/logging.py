@@ -1,17 +1,21 @@
 """One JSON object an event, or one readable line. Secrets are taken out by name."""
 
+import re
 from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
 _SECRET_WORDS = ("password", "secret", "token", "authorization", "api_key", "cookie", "pepper")
+_SECRET_PATHS = re.compile(r"(/invitations/|/mails/stop/)[^/?\s]+")  # whoever has the link may use it
 
 
 def secrets_redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name in event:
         if any(word in name.lower() for word in _SECRET_WORDS):
             event[name] = "[redacted]"
+        elif isinstance(event[name], str):
+            event[name] = _SECRET_PATHS.sub(r"\1[redacted]", event[name])
     return event
 
 

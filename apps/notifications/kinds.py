@@ -157,7 +157,6 @@ _TABLE = (
         MEMBER_INVITED, Severity.INFO, "Invitations", "When somebody is invited to the organisation.", _MANAGERS,
         frozenset({"inbox", "webhook"}), {"email": str, "role": str, "by": str}, "tenants:team", "Open the team",
         {"email": "sam@example.com", "role": "developer", "by": "mina@example.com"},
-        is_listed=False,  # until there are invitations
     ),
     Kind(
         USAGE_WEEKLY, Severity.INFO, "Weekly summary", "Every Monday: the week's checks and denials.",

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from apps.notifications import announcing, delivering, purging
+from apps.notifications import announcing, delivering, inviting, purging
 from apps.notifications.channels.table import MEDIUMS
 from apps.notifications.house.lanes import lanes_sweep
 
@@ -33,3 +33,8 @@ def announce(announcement_id: int) -> None:
 @shared_task(name="notifications.purge")
 def purge() -> None:
     purging.purge(now=timezone.now())
+
+
+@shared_task(name="notifications.member_invited")
+def member_invited(invitation_id: int) -> None:
+    inviting.invited_tell(invitation_id=invitation_id)

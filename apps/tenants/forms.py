@@ -70,6 +70,52 @@ class TenantForm(forms.Form):
     )
 
 
+ROLES = (
+    ("developer", "Developer"), ("admin", "Admin"), ("billing", "Billing"), ("viewer", "Viewer"), ("owner", "Owner"),
+)  # fmt: skip
+
+
+class RoleForm(forms.Form):
+    """Without owners where the one who chooses may make none."""
+
+    role = forms.ChoiceField(choices=ROLES, label="Role")
+
+    def __init__(self, *args: Any, with_owner: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["role"].choices = [choice for choice in ROLES if with_owner or choice[0] != "owner"]  # type: ignore[attr-defined]
+
+
+class InviteForm(RoleForm):
+    email = forms.EmailField(max_length=254, label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "off"}))
+
+    field_order = ["email", "role"]
+
+
+class JoinForm(forms.Form):
+    name = forms.CharField(max_length=80, required=False, label="Your name")
+    password = forms.CharField(
+        max_length=1_000,
+        label="Password",
+        strip=False,
+        help_text="At least 10 characters, and not a common one.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+
+class OwnershipForm(forms.Form):
+    password = forms.CharField(
+        max_length=1_000,
+        label="Your password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+    def __init__(self, *args: Any, members: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["member"] = forms.TypedChoiceField(coerce=int, choices=members, label="New owner")
+        self.order_fields(["member", "password"])
+
+
 class AccountForm(forms.Form):
     name = forms.CharField(
         max_length=80,

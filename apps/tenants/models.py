@@ -109,6 +109,48 @@ class Membership(models.Model):
         return f"{self.user_id} in {self.tenant_id}: {self.role}"
 
 
+class Invitation(models.Model):
+    """Somebody is asked to join, by mail. The link's token is made of `nonce` with our key; kept is only its digest."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    email = models.EmailField(max_length=254)
+    role = models.CharField(max_length=16, choices=Membership.Role)
+    invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    nonce = models.CharField(max_length=32)
+    digest = models.CharField(max_length=64, unique=True)
+    expires_at = models.DateTimeField()
+    mails = models.SmallIntegerField(default=1, help_text="How many were asked for.")
+    asked_at = models.DateTimeField(help_text="When the latest was.")
+    try_after = models.DateTimeField(help_text="When whoever sends it next may begin.")
+    sent_at = models.DateTimeField(null=True)
+    accepted_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "tenant",
+                Lower("email"),
+                name="tenants_invitation_one_open",
+                condition=models.Q(accepted_at__isnull=True, revoked_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="tenants_invitation_role",
+                condition=models.Q(role__in=["owner", "admin", "developer", "billing", "viewer"]),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["try_after"], name="tenants_invitation_unsent",
+                condition=models.Q(sent_at__isnull=True, accepted_at__isnull=True, revoked_at__isnull=True),
+            )
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.tenant_id} as {self.role}"
+
+
 class KeyIndex(models.Model):
     """Which tenant an API key's digest belongs to, and what doors must know of it; no scope is needed to read it."""
 

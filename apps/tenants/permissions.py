@@ -10,6 +10,7 @@ class Permission(StrEnum):
     BILLING_VIEW = "billing_view"
     BILLING_EDIT = "billing_edit"
     MEMBERS_EDIT = "members_edit"
+    OWNERS_EDIT = "owners_edit"
     AUDIT_VIEW = "audit_view"
     TENANT_EDIT = "tenant_edit"
     TENANT_DELETE = "tenant_delete"
@@ -24,7 +25,7 @@ _ADMIN = _DEVELOPER | {
 }
 
 ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
-    "owner": _ADMIN | {Permission.TENANT_DELETE, Permission.BILLING_EDIT},
+    "owner": _ADMIN | {Permission.TENANT_DELETE, Permission.BILLING_EDIT, Permission.OWNERS_EDIT},
     "admin": _ADMIN,
     "developer": _DEVELOPER,
     "billing": frozenset({Permission.VIEW, Permission.BILLING_VIEW, Permission.BILLING_EDIT}),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from apps.core.errors import NotFound
-from apps.tenants.models import Cell, KeyIndex, Membership, Tenant, User
+from apps.tenants.models import Cell, Invitation, KeyIndex, Membership, Tenant, User
 from apps.tenants.permissions import Permission, role_allows
 
 
@@ -79,6 +79,49 @@ class Colleague:
 def members_of_tenant(tenant_id: int) -> list[Colleague]:
     rows = Membership.objects.select_related("user").filter(tenant_id=tenant_id).order_by("created_at", "id")
     return [Colleague(row.user_id, row.user.email, row.user.name, row.role, row.created_at) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationInfo:
+    """`by` is whoever invited, as they are called now."""
+
+    id: int
+    tenant: TenantInfo
+    email: str
+    role: str
+    by: str
+    asked_at: datetime
+    sent_at: datetime | None
+    expires_at: datetime
+    accepted_at: datetime | None
+    revoked_at: datetime | None
+
+    def is_over(self, now: datetime) -> bool:
+        return self.expires_at <= now
+
+
+def invitations_open(tenant_id: int) -> list[InvitationInfo]:
+    """Newest first; those that have expired too."""
+    rows = Invitation.objects.select_related("tenant", "invited_by").filter(
+        tenant_id=tenant_id, accepted_at=None, revoked_at=None
+    )
+    return [invitation_info(row) for row in rows.order_by("-id")]
+
+
+def invitation_get(invitation_id: int) -> InvitationInfo:
+    """Raises NotFound."""
+    row = Invitation.objects.select_related("tenant", "invited_by").filter(id=invitation_id).first()
+    if row is None:
+        raise NotFound(f"there is no invitation {invitation_id}")
+    return invitation_info(row)
+
+
+def invitation_info(row: Invitation) -> InvitationInfo:
+    by = (row.invited_by.name or row.invited_by.email) if row.invited_by else "somebody who has left"
+    return InvitationInfo(
+        row.id, _tenant_info(row.tenant), row.email, row.role, by, row.asked_at, row.sent_at, row.expires_at,
+        row.accepted_at, row.revoked_at,
+    )  # fmt: skip
 
 
 def user_id_by_email(email: str) -> int | None:

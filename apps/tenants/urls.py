@@ -1,13 +1,21 @@
 from django.urls import path
 
-from apps.tenants.views import audit, organisations
+from apps.tenants.views import audit, invitations, organisations, team
 
 app_name = "tenants"
 
 urlpatterns = [
     path("home", organisations.home, name="home"),
     path("account", organisations.account, name="account"),
-    path("t/<slug:slug>/team", organisations.team, name="team"),
+    path("invitations/<str:token>", invitations.invitation, name="invitation"),
+    path("t/<slug:slug>/team", team.team, name="team"),
+    path("t/<slug:slug>/team/invite", team.member_invite, name="member_invite"),
+    path("t/<slug:slug>/team/invitations/<int:invitation_id>/resend", team.resend, name="invitation_resend"),
+    path("t/<slug:slug>/team/invitations/<int:invitation_id>/revoke", team.revoke, name="invitation_revoke"),
+    path("t/<slug:slug>/team/members/<int:user_id>/role", team.role_set, name="member_role"),
+    path("t/<slug:slug>/team/members/<int:user_id>/remove", team.remove, name="member_remove"),
+    path("t/<slug:slug>/team/leave", team.leave, name="leave"),
+    path("t/<slug:slug>/team/ownership", team.ownership, name="ownership"),
     path("t/<slug:slug>/settings", organisations.settings, name="settings"),
     path("t/<slug:slug>/audit", audit.audit, name="audit"),
     path("t/<slug:slug>/audit.csv", audit.audit_csv, name="audit_csv"),

@@ -9,8 +9,9 @@ from django.utils import timezone
 from apps.analytics.events import Cursor
 from apps.core.scope import tenant_scope
 from apps.notifications.log import deliveries_of
+from apps.tenants.invitations import invite
 from tests.analytics.rows import Rows, ingesting
-from tests.factories import override_make
+from tests.factories import colleague_make, override_make
 from tests.notifications.webhooks import webhook_make
 
 # name -> (methods, roles that may)
@@ -86,6 +87,13 @@ PAGES = {
     "tenants:audit_csv": ("get", MANAGERS),
     "tenants:team": ("get", EVERYBODY),
     "tenants:settings": ("get", MANAGERS),
+    "tenants:member_invite": ("post", MANAGERS),
+    "tenants:invitation_resend": ("post", MANAGERS),
+    "tenants:invitation_revoke": ("post", MANAGERS),
+    "tenants:member_role": ("post", MANAGERS),
+    "tenants:member_remove": ("get", MANAGERS),
+    "tenants:leave": ("get", EVERYBODY),
+    "tenants:ownership": ("get", {"owner"}),
 }
 RULE_PAGES = (
     "limits:rule", "limits:rule_mode", "limits:rule_enabled", "limits:rule_delete", "limits:overrides",
@@ -100,9 +108,12 @@ CHANNEL_PAGES = (
     "notifications:channel_delete",
 )  # fmt: skip
 DELIVERY_PAGES = ("notifications:delivery", "notifications:again")
+INVITATION_PAGES = ("tenants:invitation_resend", "tenants:invitation_revoke")
+MEMBER_PAGES = ("tenants:member_role", "tenants:member_remove")
 CHECK = "chk_of_alice"
 FILLED = {
     "analytics:marker_create": {"text": "v1"}, "analytics:tail": {"than": Cursor(timezone.now(), "-").written()},
+    "tenants:member_invite": {"email": "new@example.com", "role": "viewer"}, "tenants:member_role": {"role": "viewer"},
     "limits:rule_mode": {"mode": "shadow"}, "limits:rule_enabled": {"enabled": "on"},
 }  # fmt: skip
 
@@ -121,8 +132,17 @@ def rule(alice, rule):
     hook = webhook_make(alice, "https://hooks.example.com/", verified=False)
     with tenant_scope(alice.tenant_id):
         [delivery] = deliveries_of(tenant_id=alice.tenant_id, channel_id=hook.id, limit=1)
+    now = timezone.now()
+    invited = invite(
+        tenant_id=alice.tenant_id, email="sam@example.com", role="viewer", by_id=alice.user_id, by_role="owner", now=now
+    )
     return SimpleNamespace(
-        id=rule.id, override_id=override_make(alice.tenant_id, rule.id).id, channel_id=hook.id, delivery_id=delivery.id
+        invitation_id=invited.id,
+        user_id=colleague_make(alice.tenant_id, "viewer", "vera@example.com"),
+        id=rule.id,
+        override_id=override_make(alice.tenant_id, rule.id).id,
+        channel_id=hook.id,
+        delivery_id=delivery.id,
     )
 
 
@@ -138,6 +158,10 @@ def url_of(name, slug, rule, key):
         numbers = {"channel_id": rule.channel_id}
     if name in DELIVERY_PAGES:
         numbers = {"delivery_id": rule.delivery_id}
+    if name in INVITATION_PAGES:
+        numbers = {"invitation_id": rule.invitation_id}
+    if name in MEMBER_PAGES:
+        numbers = {"user_id": rule.user_id}
     if name == "notifications:channel_create":
         numbers = {"medium": "webhook"}
     if name == "analytics:check":
@@ -176,7 +200,10 @@ def test_a_stranger_finds_nothing(name, bobs, alice, rule, key):
     assert visit(bobs, name, alice.slug, rule, key).status_code == 404
 
 
-@pytest.mark.parametrize("name", [*RULE_PAGES, *KEY_PAGES, *CHANNEL_PAGES, *DELIVERY_PAGES, "analytics:check"])
+@pytest.mark.parametrize(
+    "name",
+    [*RULE_PAGES, *KEY_PAGES, *CHANNEL_PAGES, *DELIVERY_PAGES, *INVITATION_PAGES, *MEMBER_PAGES, "analytics:check"],
+)
 def test_another_tenants_ids_are_not_found_under_ones_own_slug(name, bobs, bob, rule, key):
     assert visit(bobs, name, bob.slug, rule, key).status_code == 404
 

@@ -20,6 +20,15 @@ from apps.notifications.services import mute
 from apps.notifications.settling import channel_disable
 from apps.plans.models import TenantPlan
 from apps.plans.services import plan_set, spend_cap_set, trial_begin, trials_end
+from apps.tenants import invitations
+from apps.tenants.invitations import (
+    invitation_accept,
+    invitation_resend,
+    invitation_revoke,
+    invitation_sign_up,
+    invite,
+)
+from apps.tenants.models import Invitation
 from apps.tenants.services import (
     membership_put,
     membership_remove,
@@ -28,6 +37,7 @@ from apps.tenants.services import (
     tenant_update,
     user_create,
 )
+from apps.tenants.team import ownership_transfer
 from tests.factories import PASSWORD, SpecFactory, colleague_make, key_make, override_make, rule_make
 from tests.notifications.webhooks import webhook_make
 
@@ -102,6 +112,17 @@ def _stripe(*subscriptions):
 STARTUP = Subscribed("sub_1", "active", "startup", NOW - timedelta(days=9), NOW + timedelta(days=9), None, None, "")
 
 
+def _invite(alice):
+    return invite(
+        tenant_id=alice.tenant_id, email="sam@example.com", role="viewer", by_id=alice.user_id, by_role="owner", now=NOW
+    )
+
+
+def _link(alice):
+    """Of the mail's."""
+    return invitations._token(Invitation.objects.get(id=_invite(alice).id))
+
+
 def _user():
     return user_create(email="sam@example.com", password=PASSWORD)
 
@@ -121,6 +142,25 @@ CHANGES = {
         "member.removed",
         lambda a: colleague_make(a.tenant_id, "viewer"), lambda a, user_id: membership_remove(
             tenant_id=a.tenant_id, user_id=user_id)),
+    "tenants.invitations.invite": (
+        "invitation.sent", _nothing, lambda a, _: _invite(a)),
+    "tenants.invitations.invitation_resend": (
+        "invitation.resent", _invite,
+        lambda a, held: invitation_resend(
+            tenant_id=a.tenant_id, invitation_id=held.id, now=NOW + timedelta(hours=1))),
+    "tenants.invitations.invitation_revoke": (
+        "invitation.revoked", _invite,
+        lambda a, held: invitation_revoke(tenant_id=a.tenant_id, invitation_id=held.id, now=NOW)),
+    "tenants.invitations.invitation_accept": (
+        "invitation.accepted", _link,
+        lambda a, token: invitation_accept(token=token, user_id=_user(), now=NOW)),
+    "tenants.invitations.invitation_sign_up": (
+        "invitation.accepted", _link,
+        lambda a, token: invitation_sign_up(token=token, password=PASSWORD, name="Sam", now=NOW)),
+    "tenants.team.ownership_transfer": (
+        "tenant.ownership_transferred", lambda a: colleague_make(a.tenant_id, "viewer"),
+        lambda a, to_id: ownership_transfer(
+            tenant_id=a.tenant_id, from_id=a.user_id, to_id=to_id, password=PASSWORD)),
     "plans.services.plan_set": (
         "plan.changed", _nothing, lambda a, _: plan_set(tenant_id=a.tenant_id, code="startup")),
     "plans.services.trial_begin": (
@@ -242,6 +282,7 @@ _NOTICE = "is itself the record of what happened"
 _LEDGER = "is itself a ledger that is only appended to"
 _STRIPE = "a copy of what Stripe says"
 NOT_SAID = {
+    "tenants.invitations.invitation_send": "carries by mail what was said when it was asked for",
     "tenants.services.cell_create": _OURS,
     "tenants.services.cells_ensure": _OURS,
     "tenants.services.user_ensure": "a person, who may belong to no organisation or to many",

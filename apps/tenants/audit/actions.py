@@ -8,7 +8,7 @@ ACTIONS = {
     "tenant.updated": "changed the settings of",
     "tenant.suspended": "suspended",
     "tenant.resumed": "lifted the suspension of",
-    "tenant.ownership_transferred": "handed the ownership to",
+    "tenant.ownership_transferred": "handed over the ownership of",
     "member.added": "added the member",
     "member.role_changed": "changed the role of",
     "member.removed": "removed the member",

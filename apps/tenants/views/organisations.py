@@ -1,4 +1,4 @@
-"""Organisations and one's own account: where to go after login, create, team, settings."""
+"""Organisations and one's own account: where to go after login, create, settings."""
 
 from typing import cast
 
@@ -13,17 +13,10 @@ from apps.core.forms import errors_take
 from apps.tenants.access import TenantRequest, member_view
 from apps.tenants.forms import AccountForm, TenantForm
 from apps.tenants.models import User
-from apps.tenants.permissions import ROLE_PERMISSIONS, Permission
+from apps.tenants.permissions import Permission
 from apps.tenants.recent import tenant_recent
-from apps.tenants.selectors import members_of_tenant, memberships_of
+from apps.tenants.selectors import memberships_of
 from apps.tenants.services import tenant_update, user_update
-
-_MAY_WORDS = {
-    Permission.VIEW: "see rules, keys and numbers",
-    Permission.RULES_EDIT: "change rules",
-    Permission.KEYS_EDIT: "make, rotate and revoke keys",
-    Permission.TENANT_EDIT: "change name and time zone",
-}
 
 
 @require_safe
@@ -35,17 +28,6 @@ def home(request: HttpRequest) -> HttpResponse:
         return redirect("apikeys:organisation_create")
     last = tenant_recent(request)
     return redirect("analytics:overview", last if last in slugs else slugs[0])
-
-
-@require_safe
-@member_view(Permission.VIEW)
-def team(request: TenantRequest) -> HttpResponse:
-    roles = [
-        {"name": role, "words": ", ".join(words for permission, words in _MAY_WORDS.items() if permission in held)}
-        for role, held in ROLE_PERMISSIONS.items()
-    ]
-    context = {"section": "team", "people": members_of_tenant(request.tenant.id), "roles": roles}
-    return render(request, "tenants/team.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
