@@ -39,6 +39,16 @@ def account_ensure(gateway: StripeGateway, *, tenant_id: int, email: str) -> Acc
     return account
 
 
+def contact_set(gateway: StripeGateway, *, tenant_id: int, customer: str, email: str) -> None:
+    """Whom Stripe writes to. Raises what the gateway raises."""
+    gateway.customer_contact(customer, email=email)
+    with transaction.atomic():
+        audit_write(
+            tenant_id=tenant_id, action="billing.contact_changed", target=Target(customer, customer),
+            after={"email": email},
+        )  # fmt: skip
+
+
 def checkout_begin(
     gateway: StripeGateway, *, tenant_id: int, code: str, email: str, success_url: str, cancel_url: str
 ) -> str:

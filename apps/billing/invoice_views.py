@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.billing.accounts import account_sync
+from apps.billing.accounts import account_sync, contact_set
 from apps.billing.forms import AlertsForm, ContactForm
 from apps.billing.gateways.errors import StripeRefused, StripeUnknown
 from apps.billing.gateways.stripe import gateway
@@ -60,7 +60,7 @@ def contact(request: TenantRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, contact=form)
     try:
-        gateway().customer_contact(account.customer, email=form.cleaned_data["email"])
+        contact_set(gateway(), tenant_id=request.tenant.id, customer=account.customer, email=form.cleaned_data["email"])
         _look(account.customer)
     except StripeRefused as error:
         form.add_error("email", str(error))

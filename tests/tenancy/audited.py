@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from apps.analytics.services import marker_create, pseudonymise_set
 from apps.apikeys.services import key_create, key_revoke, key_rotate, organisation_open
-from apps.billing.accounts import account_ensure, account_sync
+from apps.billing.accounts import account_ensure, account_sync, contact_set
 from apps.billing.gateways.subscriptions import Subscribed
 from apps.billing.giving import give
 from apps.billing.models import Account
@@ -105,7 +105,9 @@ def _customer(alice):
 
 def _stripe(*subscriptions):
     return SimpleNamespace(
-        customer_create=lambda **_: "cus_2", subscriptions=SimpleNamespace(of=lambda customer: list(subscriptions))
+        customer_create=lambda **_: "cus_2",
+        customer_contact=lambda customer, email: None,
+        subscriptions=SimpleNamespace(of=lambda customer: list(subscriptions)),
     )
 
 
@@ -267,6 +269,10 @@ CHANGES = {
         "billing.subscription_changed",
         _customer, lambda a, _: account_sync(
             _stripe(STARTUP), customer="cus_1", now=NOW)),
+    "billing.accounts.contact_set": (
+        "billing.contact_changed", _customer,
+        lambda a, _: contact_set(
+            _stripe(), tenant_id=a.tenant_id, customer="cus_1", email="bills@alice.example")),
     "billing.giving.give": (
         "billing.credit_given",
         _customer, lambda a, _: give(

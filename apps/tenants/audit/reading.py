@@ -64,12 +64,6 @@ def history_of(*, tenant_id: int, target_kind: str, target_id: int, limit: int) 
     return [_info(row) for row in rows.order_by("-seq")[:limit]]
 
 
-def actions_of(tenant_id: int) -> list[str]:
-    """Those that the log holds, by code."""
-    rows = AuditEntry.objects.filter(tenant_id=tenant_id)
-    return list(rows.order_by("action").values_list("action", flat=True).distinct())
-
-
 def links_after(*, tenant_id: int, seq: int, limit: int) -> Iterator[AuditEntry]:
     """In the order of the chain."""
     return iter(AuditEntry.objects.filter(tenant_id=tenant_id, seq__gt=seq).order_by("seq")[:limit])

@@ -14,9 +14,9 @@ from django.views.decorators.http import require_safe
 from apps.core.scope import tenant_scope
 from apps.core.sheets import sheet
 from apps.tenants.access import TenantRequest, member_view
-from apps.tenants.audit.actions import ACTOR_KINDS
+from apps.tenants.audit.actions import ACTIONS, ACTOR_KINDS
 from apps.tenants.audit.chain import moment_write
-from apps.tenants.audit.reading import EntryInfo, Wanted, actions_of, entries_of
+from apps.tenants.audit.reading import EntryInfo, Wanted, entries_of
 from apps.tenants.audit.words import entry_row
 from apps.tenants.permissions import Permission
 
@@ -55,7 +55,7 @@ def audit(request: TenantRequest) -> HttpResponse:
         "older": found[PER_PAGE - 1].seq if len(found) > PER_PAGE else None,
         "is_later_page": bool(before),
         "actors": [(f"kind:{kind}", words) for kind, words in ACTOR_KINDS.items()],
-        "choices": _choices(actions_of(request.tenant.id), asked.wanted.action),
+        "choices": _choices(asked.wanted.action),
     }
     return render(request, "tenants/audit.html", context, status=422 if asked.problem else 200)
 
@@ -70,11 +70,10 @@ def audit_csv(request: TenantRequest) -> HttpResponseBase:
     return sheet(f"{request.tenant.slug}-audit", COLUMNS, rows)
 
 
-def _choices(codes: list[str], asked: str) -> list[dict[str, str]]:
-    """What the log holds, by kind of thing; and what was asked for, although it holds none."""
-    known = {*codes, *([asked] if asked else [])}
-    kinds = {code.partition(".")[0] for code in known}
-    return [{"value": one, "words": one if "." in one else f"{one}, all"} for one in sorted(known | kinds)]
+def _choices(asked: str) -> list[dict[str, str]]:
+    """By kind of thing; also what was asked for, although it is none."""
+    known = {*ACTIONS, *(code.partition(".")[0] for code in ACTIONS), *([asked] if asked else [])}
+    return [{"value": one, "words": one if "." in one else f"{one}, all"} for one in sorted(known)]
 
 
 def _entries(tenant_id: int, wanted: Wanted) -> Iterator[EntryInfo]:
