@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-# A worker a core, each with parts of its own; files stay whole, because their tests share what takes time to start.
+# A worker a core, each with parts of its own; files stay whole, because their tests share what takes time to start. What
+# happens in a browser has the machine to itself.
 WORKERS = --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: help run reset test test-fast test-long lint format bench bench-ingest bench-quick lock
@@ -21,7 +22,8 @@ reset: ## wipe var/: data, passwords, demo, mails
 test: ## set up everything, lint, and pass all tests
 	@$(PYTHON) config/bootstrap.py test
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest $(WORKERS)
+	@$(BIN)/python -m pytest $(WORKERS) -m "not browser"
+	@$(BIN)/python -m pytest -m browser
 
 test-fast: ## the tests that take no browser and no patience
 	@$(PYTHON) config/bootstrap.py test

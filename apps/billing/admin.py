@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
 from apps.billing.giving import give, giving_verify
 from apps.billing.models import Account, Giving
@@ -38,9 +39,17 @@ class AccountAdmin(_ReadOnly):
 
 
 class GivingForm(forms.ModelForm):  # type: ignore[type-arg]
-    tenant = forms.CharField(label="Organisation", help_text="Its short name, as in the address of its pages.")
-    invoice_number = forms.CharField(required=False, help_text="Of a refund: the number on the invoice.")
-    dollars = forms.DecimalField(max_digits=9, decimal_places=2, help_text="US dollars.")
+    tenant = forms.CharField(
+        label="Organisation",
+        help_text="Its short name, as in the address of its pages.",
+        widget=UnfoldAdminTextInputWidget,
+    )
+    invoice_number = forms.CharField(
+        required=False, help_text="Of a refund: the number on the invoice.", widget=UnfoldAdminTextInputWidget
+    )
+    dollars = forms.DecimalField(
+        max_digits=9, decimal_places=2, help_text="US dollars.", widget=UnfoldAdminDecimalFieldWidget
+    )
 
     class Meta:
         model = Giving
@@ -88,6 +97,7 @@ class GivingAdmin(_ReadOnly):
     def save_model(self, request: HttpRequest, obj: Giving, form: GivingForm, change: bool) -> None:  # noqa: FBT001
         assert request.user.is_authenticated
         obj.pk = give(**form.given(), given_by=request.user.email)
+        obj.refresh_from_db()
 
     @admin.display(description="Amount")
     def dollars(self, giving: Giving) -> str:

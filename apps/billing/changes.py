@@ -21,8 +21,8 @@ from apps.billing.selectors import usage_of
 from apps.core.errors import Conflict
 from apps.core.scope import tenant_scope
 from apps.limits.selectors import rules_of
-from apps.plans.periods import hour_of, months_after
-from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, contract_months, plan_for, plan_of, terms_of
+from apps.plans.periods import hour_of
+from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, contract_ends_at, plan_for, plan_of, terms_of
 
 CLAIM = timedelta(minutes=1)  # how long one who asks Stripe for a change keeps others from doing so
 
@@ -130,11 +130,9 @@ def _losses(tenant_id: int, current: PlanInfo, plan: PlanInfo) -> Losses:
 
 def _term_require_over(tenant_id: int, account: Account) -> None:
     """Raises Conflict while a contract lasts beyond the period."""
-    term = terms_of(tenant_id)[-1]
-    if months := contract_months(term.plan.code):
-        until = months_after(term.starts_at, months)
-        if account.renews_at is None or hour_of(account.renews_at) < until:
-            raise Conflict(f"The {term.plan.name} plan is a contract until {until:%-d %B %Y}.")
+    until = contract_ends_at(tenant_id)
+    if until is not None and (account.renews_at is None or hour_of(account.renews_at) < until):
+        raise Conflict(f"The {plan_of(tenant_id).name} plan is a contract until {until:%-d %B %Y}.")
 
 
 def _paying(tenant_id: int) -> Account:

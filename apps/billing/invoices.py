@@ -20,6 +20,7 @@ class InvoiceInfo:
     period_starts_at: datetime | None
     period_ends_at: datetime | None
     total_cents: int
+    paid_cents: int
     remaining_cents: int
     credited_cents: int
     page_url: str
@@ -65,7 +66,7 @@ def invoices_of(tenant_id: int, *, at_most: int = 120) -> list[InvoiceInfo]:
     return [
         InvoiceInfo(
             row.id, row.number, row.status, row.made_at, row.period_starts_at, row.period_ends_at, row.total_cents,
-            row.remaining_cents, row.credited_cents, row.page_url, row.pdf_url,
+            row.paid_cents, row.remaining_cents, row.credited_cents, row.page_url, row.pdf_url,
         )
         for row in rows[:at_most]
     ]  # fmt: skip

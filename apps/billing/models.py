@@ -161,6 +161,7 @@ class Invoice(models.Model):
     credited_cents = models.BigIntegerField()
     page_url = models.TextField()
     pdf_url = models.TextField()
+    paid_cents = models.BigIntegerField()
 
     class Meta:
         managed = False

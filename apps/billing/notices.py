@@ -39,7 +39,7 @@ def invoices_say(*, tenant_id: int, now: datetime) -> int:
     for one in recent:
         if one.status == "paid" and one.total_cents > 0:
             _happened(tenant_id, Happened.INVOICE_PAID, one, now)
-            said += _receipt_say(tenant_id, one)
+            said += one.paid_cents > 0 and _receipt_say(tenant_id, one)
     owed = Dunning.objects.filter(tenant_id=tenant_id).first()
     return said + (_failure_say(tenant_id, owed) if owed else 0)
 
@@ -61,7 +61,7 @@ def _receipt_say(tenant_id: int, invoice: InvoiceInfo) -> bool:
     period = _day(invoice.made_at)
     if invoice.period_starts_at and invoice.period_ends_at:
         period = f"{_day(invoice.period_starts_at)} to {_day(invoice.period_ends_at)}"
-    context = {"amount": _amount(invoice.total_cents), "number": invoice.number, "period": period}
+    context = {"amount": _amount(invoice.paid_cents), "number": invoice.number, "period": period}
     return notify(tenant_id=tenant_id, kind=RECEIPT, dedupe_key=invoice.id, context=context) is not None
 
 

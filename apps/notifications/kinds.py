@@ -114,13 +114,13 @@ _TABLE = (
     ),
     Kind(
         PAYMENT_FAILED, Severity.CRITICAL, "Payment failed", "When a payment did not go through.", _PAYERS, _MAIL,
-        {"amount": str, "reason": str, "retry_on": str, "after": str}, "billing:bill", "Update the card",
+        {"amount": str, "reason": str, "retry_on": str, "after": str}, "billing:invoices", "Update the card",
         {"amount": "$199.00", "reason": "The card was declined.", "retry_on": "1 December 2026",
          "after": "After three failed tries the plan changes to Free."}, is_mutable=False,
     ),
     Kind(
         RECEIPT, Severity.INFO, "Receipts", "When an invoice was paid.", _PAYERS, _MAIL,
-        {"amount": str, "number": str, "period": str}, "billing:bill", "Open the bill",
+        {"amount": str, "number": str, "period": str}, "billing:invoices", "Open the invoices",
         {"amount": "$199.00", "number": "RL-2026-0042", "period": "1 to 30 November 2026"},
     ),
     Kind(

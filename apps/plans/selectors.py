@@ -7,12 +7,13 @@ from decimal import Decimal
 from django.db.models import Q
 
 from apps.core.errors import Forbidden, NotFound
-from apps.plans.models import Contract, Plan, TenantPlan, Term
-from apps.plans.periods import Period, hour_of, period_at
+from apps.plans.models import Plan, TenantPlan, Term
+from apps.plans.periods import Period, hour_of, months_after, period_at
 from apps.tenants.selectors import tenant_get
 
 DEFAULT_PLAN = "free"
 OVERAGE_UNIT = 100_000  # checks that overage_cents buy
+_LISTED = Q(is_listed=True, contract__isnull=True)  # a contract is nobody else's, whatever its plan says
 
 
 class PlanForbids(Forbidden):
@@ -24,7 +25,7 @@ class PlanForbids(Forbidden):
 @dataclass(frozen=True, slots=True)
 class PlanInfo:
     """Money in cents, checks a month, overage per 100,000 checks (None: a hard cap, or negotiated). A trial ends after
-    `lasts_days`.
+    `lasts_days`, a contract cannot be left before `term_months`, 0 for none.
     """
 
     code: str
@@ -41,6 +42,7 @@ class PlanInfo:
     support: str
     sla_percent: Decimal | None
     lasts_days: int | None
+    term_months: int
 
     @property
     def is_capped(self) -> bool:
@@ -87,19 +89,28 @@ class PlanQuota:
 
 def plans_all() -> list[PlanInfo]:
     """The price list, cheapest first."""
-    return [_plan_info(plan) for plan in Plan.objects.filter(is_listed=True).order_by("price_cents", "code")]
+    return [
+        _plan_info(plan)
+        for plan in Plan.objects.select_related("contract").filter(_LISTED).order_by("price_cents", "code")
+    ]
 
 
 def plans_sold() -> list[PlanInfo]:
     """The price list and every contract, cheapest first."""
-    sold = Q(is_listed=True) | Q(contract__isnull=False)
-    return [_plan_info(plan) for plan in Plan.objects.filter(sold).order_by("price_cents", "code")]
+    sold = _LISTED | Q(contract__isnull=False)
+    return [
+        _plan_info(plan)
+        for plan in Plan.objects.select_related("contract").filter(sold).order_by("price_cents", "code")
+    ]
 
 
 def plans_for(tenant_id: int) -> list[PlanInfo]:
     """The price list and what the tenant was offered, cheapest first."""
-    shown = Q(is_listed=True) | Q(contract__tenant_id=tenant_id)
-    return [_plan_info(plan) for plan in Plan.objects.filter(shown).order_by("price_cents", "code")]
+    shown = _LISTED | Q(contract__tenant_id=tenant_id)
+    return [
+        _plan_info(plan)
+        for plan in Plan.objects.select_related("contract").filter(shown).order_by("price_cents", "code")
+    ]
 
 
 def plan_for(tenant_id: int, code: str) -> PlanInfo:
@@ -111,9 +122,12 @@ def plan_for(tenant_id: int, code: str) -> PlanInfo:
     raise NotFound(f"there is no plan “{code}”; there are: {', '.join(plan.code for plan in shown)}")
 
 
-def contract_months(code: str) -> int:
-    """How long a plan cannot be left; 0 for one that is no contract."""
-    return Contract.objects.filter(plan_id=code).values_list("term_months", flat=True).first() or 0
+def contract_ends_at(tenant_id: int) -> datetime | None:
+    """When the tenant's contract may be left; None for one without."""
+    held = TenantPlan.objects.select_related("plan__contract").filter(tenant_id=tenant_id).first()
+    if held is None or not hasattr(held.plan, "contract"):
+        return None
+    return months_after(hour_of(held.since_at), held.plan.contract.term_months)
 
 
 def trial_for(tenant_id: int) -> PlanInfo | None:
@@ -128,23 +142,25 @@ def trial_for(tenant_id: int) -> PlanInfo | None:
 
 def trial_ends_at(tenant_id: int) -> datetime | None:
     """None for a tenant that is not trying anything."""
-    held = TenantPlan.objects.select_related("plan").filter(tenant_id=tenant_id, plan__lasts_days__isnull=False).first()
+    held = (
+        TenantPlan.objects.select_related("plan__contract")
+        .filter(tenant_id=tenant_id, plan__lasts_days__isnull=False)
+        .first()
+    )
     return None if held is None else held.since_at + timedelta(days=held.plan.lasts_days or 0)
 
 
 def plan_get(code: str) -> PlanInfo:
     """Raises NotFound."""
-    plan = Plan.objects.filter(code=code).first()
+    plan = Plan.objects.select_related("contract").filter(code=code).first()
     if plan is None:
-        known = ", ".join(
-            Plan.objects.filter(is_listed=True).order_by("price_cents", "code").values_list("code", flat=True)
-        )
+        known = ", ".join(Plan.objects.filter(_LISTED).order_by("price_cents", "code").values_list("code", flat=True))
         raise NotFound(f"there is no plan “{code}”; there are: {known}")
     return _plan_info(plan)
 
 
 def plan_of(tenant_id: int) -> PlanInfo:
-    held = TenantPlan.objects.select_related("plan").filter(tenant_id=tenant_id).first()
+    held = TenantPlan.objects.select_related("plan__contract").filter(tenant_id=tenant_id).first()
     return plan_get(DEFAULT_PLAN) if held is None else _plan_info(held.plan)
 
 
@@ -155,7 +171,7 @@ def plan_since(tenant_id: int) -> datetime | None:
 
 def quota_of(tenant_id: int, now: datetime) -> PlanQuota:
     """Raises NotFound for a tenant that is gone."""
-    held = TenantPlan.objects.select_related("plan").filter(tenant_id=tenant_id).first()
+    held = TenantPlan.objects.select_related("plan__contract").filter(tenant_id=tenant_id).first()
     if held is None:
         anchor_at, plan, spend_cap_cents = tenant_get(tenant_id).created_at, plan_get(DEFAULT_PLAN), None
     else:
@@ -168,7 +184,7 @@ def terms_of(tenant_id: int) -> list[TermInfo]:
     """In order; the first begins when the tenant did. Raises NotFound for a tenant that is gone."""
     terms = [
         TermInfo(term.starts_at, _plan_info(term.plan), term.sold_under)
-        for term in Term.objects.select_related("plan").filter(tenant_id=tenant_id).order_by("starts_at")
+        for term in Term.objects.select_related("plan__contract").filter(tenant_id=tenant_id).order_by("starts_at")
     ]
     begun = hour_of(tenant_get(tenant_id).created_at)
     if not terms or terms[0].starts_at > begun:
@@ -179,7 +195,7 @@ def terms_of(tenant_id: int) -> list[TermInfo]:
 def spend_cap_checks(plan: PlanInfo, spend_cap_cents: int) -> int:
     """How many checks a period may have before overage costs more than that. Only for a plan that bills overage."""
     assert plan.overage_cents
-    return plan.included_checks + spend_cap_cents // plan.overage_cents * OVERAGE_UNIT
+    return plan.included_checks + spend_cap_cents * OVERAGE_UNIT // plan.overage_cents
 
 
 def _cap(plan: PlanInfo, spend_cap_cents: int | None) -> int:
@@ -210,4 +226,5 @@ def _plan_info(plan: Plan) -> PlanInfo:
         plan.code, plan.name, plan.price_cents, plan.price_is_from, plan.included_checks, plan.overage_cents,
         plan.overage_is_negotiated, tuple(plan.rule_types), plan.retention_days, plan.webhooks,
         plan.custom_integrations, plan.support, plan.sla_percent, plan.lasts_days,
+        plan.contract.term_months if hasattr(plan, "contract") else 0,
     )  # fmt: skip

@@ -40,6 +40,14 @@ def test_a_receipt_for_every_invoice_that_was_paid(shop, free, customer, look):
     assert amounts == ["$49.00", "$49.00"]
 
 
+def test_a_receipt_says_what_was_paid_and_not_what_a_credit_paid(shop, free, customer, look):
+    look(START + HOUR)
+    shop.v1.customers.balance_transactions.create(customer.id, {"amount": -900, "currency": "usd"})
+    shop.advance(START + 32 * DAY)
+    look(START + 32 * DAY)
+    assert [context["amount"] for context in said(free, "billing.receipt")] == ["$49.00", "$40.00"]
+
+
 def test_what_was_paid_long_before_we_looked_is_no_news(shop, free, customer, look):
     assert look(START + 20 * DAY) == 0
 

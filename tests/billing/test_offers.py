@@ -41,7 +41,7 @@ def contract(free):
     """A contract for bob's tenant. Plans outlive tests, so it is taken away."""
     facts = {"name": "Acme", "price_cents": 250_000, "included_checks": 300_000_000, "overage_cents": 100,
              "rule_types": ALL_TYPES, "retention_days": 365, "webhooks": True, "support": "Account manager, 4 h",
-             "is_listed": False}  # fmt: skip
+             "is_listed": True}  # fmt: skip
     plan = Plan.objects.create(code="acme-2026", **facts)
     Contract.objects.create(plan=plan, tenant_id=free.tenant_id, term_months=12)
     yield plan
@@ -92,7 +92,9 @@ class TestTrial:
 
 class TestContract:
     def test_only_its_tenant_sees_it(self, selling, contract, free, alice, page):
-        assert "Buy Acme" in page("change").content.decode()
+        text = page("change").content.decode()
+        assert "Buy Acme" in text
+        assert "for 12 months" in text
         assert "acme-2026" in {plan.code for plan in plans_for(free.tenant_id)}
         assert "acme-2026" not in {plan.code for plan in plans_all() + plans_for(alice.tenant_id)}
         with pytest.raises(NotFound) as other:

@@ -20,6 +20,7 @@ from apps.plans.periods import hour_of
 from apps.plans.selectors import plan_of, terms_of
 from tests.billing.buying import POOR, checkout, pay
 from tests.billing.rows import HOUR, count, settle
+from tests.people import Browser
 
 NOW = datetime.now(UTC)
 
@@ -123,6 +124,7 @@ def test_less_begins_when_the_period_ends_and_can_be_taken_back(selling, startup
     with pytest.raises(Conflict, match="Take that back first"):
         change_offer(tenant_id=startup.tenant_id, code="free", now=NOW)
     assert "Keep Professional" in page("change").content.decode()
+    assert "then Startup begins" in Browser().into(startup.email).get(f"/t/{startup.slug}/plan").content.decode()
 
     page("keep", {})
     assert Account.objects.get(tenant_id=startup.tenant_id).next_plan_code == ""

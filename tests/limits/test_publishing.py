@@ -140,7 +140,7 @@ def test_the_plan_says_which_limits_a_check_may_bring_and_how_many_checks_there_
     assert (changed.inline_types, changed.quota.cap) == (("global", "ip", "route", "user", "custom"), 0)
     with published():
         spend_cap_set(tenant_id=member.tenant_id, cents=1_000)
-    assert snapshot_of(member, counters).quota.cap == 10_000_000 + 3 * 100_000
+    assert snapshot_of(member, counters).quota.cap == 10_333_333
 
 
 def test_a_plan_that_staff_edit_is_published_to_everybody_on_it(alice, bob, counters, sent):

@@ -71,9 +71,9 @@ def test_a_plan_begins_a_period(alice):
     [
         ("startup", None, 0),
         ("startup", 0, 1_000_000),
-        ("startup", 499, 1_000_000),
+        ("startup", 499, 1_099_800),
         ("startup", 500, 1_100_000),
-        ("professional", 1_000, 10_300_000),
+        ("professional", 1_000, 10_333_333),
     ],
 )
 def test_a_spend_cap_is_a_number_of_checks(db, plan, cents, cap):

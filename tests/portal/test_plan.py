@@ -29,7 +29,7 @@ def test_the_spend_cap_is_set_in_dollars(sent, cents, alices, alice):
 def test_a_cap_is_said_in_checks(alices, alice):
     alices.post(f"/t/{alice.slug}/plan", {"spend_cap": "12.50"})
     page = alices.get(f"/t/{alice.slug}/plan").content.decode()
-    assert "10,400,000 checks: further ones are answered 402" in page
+    assert "10,416,666 checks: further ones are answered 402" in page
     assert 'value="12.5' in page
 
 

@@ -31,4 +31,5 @@ def told_apart() -> Iterator[None]:
 
 
 def _said(error: "stripe.StripeError") -> str:
-    return f"{type(error).__name__}: {error.user_message or error}"
+    """Stripe's own words: people read them."""
+    return error.user_message or f"{type(error).__name__}: {error}"

@@ -17,7 +17,7 @@ from apps.limits.quotas import quota_count
 from apps.limits.selectors import sharding_of
 from apps.plans.cards import plan_card
 from apps.plans.forms import SpendCapForm
-from apps.plans.selectors import quota_of
+from apps.plans.selectors import contract_ends_at, quota_of, trial_ends_at
 from apps.plans.services import spend_cap_set
 from apps.tenants.access import TenantRequest, member_view
 from apps.tenants.permissions import Permission
@@ -42,6 +42,7 @@ def plan(request: TenantRequest) -> HttpResponse:
     used = quota_count(tenant_id=tenant.id, period=quota.period, sharding=sharding)
     context = {
         "section": "plan", "plan": quota.plan, "card": plan_card(quota.plan), "quota": quota, "used": used,
+        "trial_ends_at": trial_ends_at(tenant.id), "contract_ends_at": contract_ends_at(tenant.id),
         "form": form, "beyond": max(0, used - quota.included_checks),
     }  # fmt: skip
     return render(request, "plan/page.html", context, status=422 if form.errors else 200)
