@@ -9,7 +9,7 @@ class AlertsForm(forms.Form):
     alerts = forms.CharField(
         required=False,
         max_length=120,
-        label="Tell us at",
+        label="Tell me at",
         help_text="US dollars a period for checks beyond the included ones, up to five amounts: 10, 50, 200.",
         widget=forms.TextInput(attrs={"placeholder": "never"}),
     )

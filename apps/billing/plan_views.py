@@ -62,7 +62,9 @@ def change(request: TenantRequest, code: str) -> HttpResponse:
     except ApplicationError as error:
         messages.error(request, str(error))
     except StripeRefused as error:
-        messages.error(request, f"Nothing has changed: {error}")
+        messages.error(
+            request, f"Nothing has changed: {error} The card can be changed under Bill, Invoices and payment."
+        )
     except StripeUnknown:
         messages.error(request, f"{UNREACHABLE} Look here again before you try once more.")
     else:

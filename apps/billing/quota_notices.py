@@ -64,13 +64,15 @@ def _context(quota: PlanQuota, threshold: int, used: int, now: datetime) -> dict
         "plan": quota.plan.name,
         "ends_on": f"{ends_at:%-d %B %Y}",
         "days_left": math.ceil((ends_at - now) / timedelta(days=1)),
-        "after": _after(quota),
+        "after": _after(quota, used),
     }
 
 
-def _after(quota: PlanQuota) -> str:
+def _after(quota: PlanQuota, used: int) -> str:
     """What becomes of checks beyond the included ones."""
     plan = quota.plan
+    if quota.cap and used >= quota.cap:
+        return "Checks are answered with 402 now, until the period ends."
     if plan.is_capped:
         return f"From {quota.cap:,} checks on, checks are answered with 402 until the period ends."
     if not plan.overage_cents:

@@ -73,17 +73,18 @@ def test_a_new_period_and_a_new_plan_begin_again(metering, alice, evaluate):
 
 
 @pytest.mark.parametrize(
-    ("plan", "fields", "words"),
+    ("plan", "fields", "used", "words"),
     [
-        ("free", {}, "From 110,000 checks on, checks are answered with 402 until the period ends."),
-        ("startup", {}, "Every further 100,000 checks cost $5."),
-        ("startup", {"spend_cap_cents": 1_000}, "up to your spend cap; from 1,200,000 checks on"),
-        ("enterprise", {}, "Further checks are billed as your contract says."),
+        ("free", {}, 105_000, "From 110,000 checks on, checks are answered with 402 until the period ends."),
+        ("free", {}, 110_000, "Checks are answered with 402 now, until the period ends."),
+        ("startup", {}, 120_000_000, "Every further 100,000 checks cost $5."),
+        ("startup", {"spend_cap_cents": 1_000}, 1_150_000, "up to your spend cap; from 1,200,000 checks on"),
+        ("enterprise", {}, 120_000_000, "Further checks are billed as your contract says."),
     ],
 )
-def test_the_notice_says_what_happens_if_nothing_is_done(plan, fields, words, metering, alice, evaluate):
+def test_the_notice_says_what_happens_if_nothing_is_done(plan, fields, used, words, metering, alice, evaluate):
     on_plan(alice, plan, **fields)
-    count(metering, alice.tenant_id, HOUR, 120_000_000)
+    count(metering, alice.tenant_id, HOUR, used)
     evaluate()
     with tenant_scope(alice.tenant_id):
         context = Notice.objects.get(kind="quota.exceeded").context
