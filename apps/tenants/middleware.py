@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 from allauth.account.adapter import get_adapter
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
 from apps.core.origin import Actor, Origin, coming_from
@@ -41,5 +41,5 @@ def _actor(request: HttpRequest, via: str) -> Actor:
 def _address(request: HttpRequest) -> str:
     try:
         return str(get_adapter().get_client_ip(request))
-    except PermissionDenied:  # a proxy that passes nothing on
+    except (PermissionDenied, ImproperlyConfigured):  # proxies that pass on nothing, or less than TRUSTED_PROXIES says
         return ""

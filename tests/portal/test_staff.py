@@ -8,6 +8,7 @@ from apps.limits.models import Sharding
 from apps.limits.selectors import overrides_of, rules_of, sharding_of
 from apps.limits.services import rule_delete
 from apps.limits.shares import ShardingInfo
+from apps.tenants.audit.reading import Wanted, entries_of
 from apps.tenants.models import Membership, Tenant
 from apps.tenants.services import user_create
 from tests.factories import PASSWORD, key_make, override_make, rule_make
@@ -48,7 +49,9 @@ def test_a_list_of_the_shared_schema_opens(model, staff, alice):
     assert staff.get(reverse(f"admin:{model}_changelist")).status_code == 200
 
 
-@pytest.mark.parametrize("model", ["limits_rule", "limits_override", "limits_sharding", "apikeys_apikey"])
+@pytest.mark.parametrize(
+    "model", ["limits_rule", "limits_override", "limits_sharding", "apikeys_apikey", "tenants_audit_auditentry"]
+)
 def test_rows_of_a_cell_ask_for_a_tenant_first(model, staff, alice):
     answer = staff.get(reverse(f"admin:{model}_changelist"))
     assert answer["Location"] == reverse("admin:tenants_tenant_changelist")
@@ -210,3 +213,19 @@ def test_a_tenants_plan_is_set(staff, alice):
     from apps.plans.selectors import plan_of
 
     assert plan_of(alice.tenant_id).code == "enterprise"
+
+
+def test_what_staff_do_is_in_the_tenants_audit_log_as_theirs(staff, inside, alice, counters):
+    _act(staff, "tenants_tenant", "suspend", alice.tenant_id)
+    assert inside.post(reverse("admin:limits_rule_add"), RULE).status_code == 302
+    with tenant_scope(alice.tenant_id):
+        made, suspended = entries_of(tenant_id=alice.tenant_id, wanted=Wanted(actor="kind:staff"), limit=10)
+    assert (made.action, made.actor_name, made.via) == ("rule.created", "staff@example.com", "admin")
+    assert (suspended.action, suspended.via) == ("tenant.suspended", "admin")
+    page = inside.get(reverse("admin:tenants_audit_auditentry_changelist")).content.decode()
+    assert "tenant.suspended" in page
+    assert inside.get(reverse("admin:tenants_audit_auditentry_change", args=[made.id])).status_code == 200
+    assert (
+        inside.post(reverse("admin:tenants_audit_auditentry_delete", args=[made.id]), {"post": "yes"}).status_code
+        == 403
+    )

@@ -15,7 +15,7 @@ ACTIONS = {
     "invitation.sent": "invited",
     "invitation.resent": "invited again",
     "invitation.revoked": "took back the invitation of",
-    "invitation.accepted": "accepted the invitation of",
+    "invitation.accepted": "accepted the invitation for",
     "plan.changed": "changed the plan to",
     "plan.spend_cap_changed": "changed the spend cap of the plan",
     "channel.created": "connected the channel",
