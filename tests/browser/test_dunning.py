@@ -28,7 +28,7 @@ def take(page, number, button):
 
 
 def test_a_failed_renewal_is_said_on_every_page_until_it_is_paid(page, service):
-    sign_up(page, service, "rosa@example.com", "Rosa")
+    sign_up(page, service, "dina@example.com", "Dina")
     home = page.url.removesuffix("onboarding")
     clock = customer_on_a_clock(service, home.rstrip("/").rsplit("/", 1)[-1])
     page.goto(f"{home}plan/change")
