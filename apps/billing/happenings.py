@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
+from itertools import takewhile
 from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import transaction
 
-from apps.analytics.ingest.database import Connection
+from apps.analytics.ingest.database import Connection, alone
 from apps.billing.models import Happening
 from ratelimiter.events.bus import BusError
 from ratelimiter.events.buses import producer_make
@@ -25,6 +26,7 @@ from ratelimiter.events.topics import BILLING
 
 KEPT = timedelta(days=30)  # as long as the topic keeps them
 FLUSH_S = 10.0
+_RELAY = "billing.happenings"
 
 log = structlog.get_logger(__name__)
 
@@ -45,39 +47,30 @@ def happened(tenant_id: int, kind: Happened, key: str, *, at: datetime, facts: M
     )
 
 
-def happenings_relay(*, now: datetime, at_most: int = 1_000) -> int:
+def happenings_relay(connection: Connection, *, now: datetime, at_most: int = 1_000) -> int:
     """Sends what is unsent, oldest first. Only one process at a time does; another one returns at once. Returns how
     many the bus has taken; 0 when it cannot be reached.
     """
-    with transaction.atomic():
-        unsent = Happening.objects.select_for_update(skip_locked=True).filter(sent_at__isnull=True).order_by("id")
-        rows = list(unsent[:at_most])
-        if not rows:
-            return 0
-        try:
-            sent = _send(
-                [
-                    (row.id, row.tenant_id, _record(row.id, Happened(row.kind), row.tenant_id, row.at, row.facts))
-                    for row in rows
-                ]
-            )
-        except BusError as error:
-            log.warning("happenings_wait", reason=str(error))
-            return 0
-        return Happening.objects.filter(id__in=sent).update(sent_at=now)
+    with alone(connection, _RELAY) as is_mine:
+        rows = list(Happening.objects.filter(sent_at__isnull=True).order_by("id")[:at_most]) if is_mine else []
+        sent = _send(
+            [
+                (row.id, row.tenant_id, _record(row.id, Happened(row.kind), row.tenant_id, row.at, row.facts))
+                for row in rows
+            ]
+        )
+        return Happening.objects.filter(id__in=sent).update(sent_at=now) if sent else 0
 
 
 def usage_relay(connection: Connection, *, at_most: int = 5_000) -> int:
-    """Sends the ledger's rows that were not sent yet, in their order. Returns how many; 0 when the bus cannot be
-    reached.
+    """Sends the ledger's rows that were not sent yet, in their order; alone, as above. Returns how many need not be
+    sent again.
     """
-    with connection.transaction():
-        row = connection.execute("SELECT relayed_number FROM billing.posted FOR UPDATE").fetchone()
-        assert row is not None
+    with alone(connection, _RELAY) as is_mine:
         rows = connection.execute(
             "SELECT number, tenant_id, usage_hour, billing_hour, delta, posted_at FROM billing.usage"
-            " WHERE number > %s ORDER BY number LIMIT %s",
-            [row[0], at_most],
+            " WHERE number > (SELECT relayed_number FROM billing.posted) ORDER BY number LIMIT %s",
+            [at_most if is_mine else 0],
         ).fetchall()
         records = [
             (number, tenant_id, _record(number, Happened.USAGE_SETTLED, tenant_id, posted_at, {
@@ -85,18 +78,13 @@ def usage_relay(connection: Connection, *, at_most: int = 5_000) -> int:
             }))
             for number, tenant_id, usage_hour, billing_hour, delta, posted_at in rows
         ]  # fmt: skip
-        try:
-            sent = set(_send(records))
-        except BusError as error:
-            log.warning("usage_waits", reason=str(error))
-            return 0
-        reached = row[0]
-        for number, _, _ in records:  # no further than the first that is missing
-            if number not in sent:
-                break
-            reached = number
-        connection.execute("UPDATE billing.posted SET relayed_number = %s", [reached])
-    return len(sent)
+        sent = set(_send(records))
+        whole = list(
+            takewhile(sent.__contains__, (number for number, _, _ in records))
+        )  # up to the first that is missing
+        if whole:
+            connection.execute("UPDATE billing.posted SET relayed_number = %s", [whole[-1]])
+    return len(whole)
 
 
 def happenings_purge(*, now: datetime) -> int:
@@ -104,19 +92,22 @@ def happenings_purge(*, now: datetime) -> int:
 
 
 def _send(records: Sequence[tuple[int, int, bytes]]) -> list[int]:
-    """Of (number, tenant, record) the numbers of those that the bus has. Raises BusError."""
+    """Of (number, tenant, record) the numbers of those that the bus has; none when it cannot be reached."""
     delivered: list[int] = []
     if not records:
         return delivered
-    with closing(producer_make(settings.EVENTS_URL, BILLING)) as producer:
-        for number, tenant_id, record in records:
 
-            def done(error: Exception | None, number: int = number) -> None:
-                if error is None:
-                    delivered.append(number)
+    def done(number: int, error: Exception | None) -> None:
+        if error is None:
+            delivered.append(number)
 
-            producer.send(tenant_id % PARTITIONS, record, done)
-        producer.flush(FLUSH_S)
+    try:
+        with closing(producer_make(settings.EVENTS_URL, BILLING)) as producer:
+            for number, tenant_id, record in records:
+                producer.send(tenant_id % PARTITIONS, record, partial(done, number))
+            producer.flush(FLUSH_S)
+    except BusError as error:
+        log.warning("happenings_wait", reason=str(error))
     return delivered
 
 

@@ -66,9 +66,9 @@ def overage_tell() -> None:
 def happenings_relay() -> None:
     """Whatever the bus has not got yet."""
     now = timezone.now()
-    while happenings.happenings_relay(now=now):
-        pass
     with closing(connect()) as connection:
+        while happenings.happenings_relay(connection, now=now):
+            pass
         while happenings.usage_relay(connection):
             pass
     happenings.happenings_purge(now=now)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from apps.analytics.ingest.database import Connection
+from apps.analytics.ingest.database import Connection, alone
 from apps.billing.gateways.errors import StripeRefused, StripeUnknown
 from apps.billing.gateways.stripe import OLDEST, StripeGateway
 from apps.billing.overage import OverageRow, untold
@@ -36,10 +36,8 @@ def overage_tell(
     at a time does; another one returns at once.
     """
     done = Telling()
-    if not _alone(connection):
-        return done
-    try:
-        for row in untold(connection, sorted(customers), at_most=at_most):
+    with alone(connection, "billing.telling") as is_mine:
+        for row in untold(connection, sorted(customers), at_most=at_most) if is_mine else ():
             try:
                 _row_tell(connection, gateway, row, customers[row.tenant_id], now)
             except StripeRefused as error:
@@ -53,8 +51,6 @@ def overage_tell(
             else:
                 _mark(connection, row, "told_at = now()")
                 done.told += 1
-    finally:
-        connection.execute("SELECT pg_advisory_unlock(hashtext('billing.telling'))")
     return done
 
 
@@ -67,12 +63,6 @@ def _row_tell(connection: Connection, gateway: StripeGateway, row: OverageRow, c
         return
     _mark(connection, row, "tried_at = now()")
     gateway.usage_tell(customer=customer, units=row.units, at=row.at, identifier=row.identifier)
-
-
-def _alone(connection: Connection) -> bool:
-    row = connection.execute("SELECT pg_try_advisory_lock(hashtext('billing.telling'))").fetchone()
-    assert row is not None
-    return bool(row[0])
 
 
 def _was_counted(connection: Connection, gateway: StripeGateway, row: OverageRow, customer: str) -> bool:

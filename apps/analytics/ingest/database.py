@@ -1,5 +1,7 @@
 """The ingest's own connection, with the role that may write analytics. Django's is the application's."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -34,3 +36,15 @@ def connect() -> Connection:
     connection.execute("SET lock_timeout = '30s'")
     connection.execute(_STAGES)
     return connection
+
+
+@contextmanager
+def alone(connection: Connection, what: str) -> Iterator[bool]:
+    """False where somebody else is doing it. Holds no rows and no transaction, so it may last as long as a network."""
+    row = connection.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [what]).fetchone()
+    assert row is not None
+    try:
+        yield bool(row[0])
+    finally:
+        if row[0]:
+            connection.execute("SELECT pg_advisory_unlock(hashtext(%s))", [what])
