@@ -1,10 +1,13 @@
 """What chats have in common: a hook whose address is the secret, and words for one notice or for several held ones."""
 
+import json
+import time
 from collections.abc import Mapping
+from typing import Any
 
 from apps.notifications.channels.base import Connected, Envelope, Outcome, Result, field_refused
 from apps.notifications.channels.webhook import retry_after
-from apps.notifications.outbound import Answer, UrlRefused, is_exempt_host, target_of
+from apps.notifications.outbound import Answer, Unreachable, UrlRefused, is_exempt_host, post, target_of
 
 
 def hook_connect(values: Mapping[str, str], *, hosts: tuple[str, ...], words: str) -> Connected:
@@ -18,6 +21,15 @@ def hook_connect(values: Mapping[str, str], *, hosts: tuple[str, ...], words: st
     if not is_theirs and not is_exempt_host(target.host):
         raise field_refused("url", words)
     return Connected({"url": url}, f"{target.scheme}://{target.host}/…")
+
+
+def json_post(url: str, body: Mapping[str, Any], *, gone: tuple[int, ...]) -> Outcome:
+    """`gone` are the statuses that say that the receiver wants no more."""
+    try:
+        answer = post(url, body=json.dumps(body).encode(), headers={"Content-Type": "application/json"})
+    except (UrlRefused, Unreachable) as error:
+        return Outcome(Result.RETRY, str(error))
+    return outcome_of(answer, time.time(), gone=gone)
 
 
 def headline(envelope: Envelope) -> str:

@@ -1,16 +1,13 @@
 """PagerDuty's Events API v2. At least once with the same dedup_key, which PagerDuty turns into one incident."""
 
-import json
 import re
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 
-from apps.notifications.channels.base import Connected, Envelope, Outcome, Result, field_refused
-from apps.notifications.channels.chat import headline, outcome_of
-from apps.notifications.outbound import Unreachable, UrlRefused, post
+from apps.notifications.channels.base import Connected, Envelope, Outcome, field_refused
+from apps.notifications.channels.chat import headline, json_post
 
 _KEY = re.compile(r"[A-Za-z0-9]{32}")
 _SUMMARY = 1_024
@@ -18,14 +15,7 @@ _SUMMARY = 1_024
 
 class PagerDutySender:
     def send(self, envelope: Envelope) -> Outcome:
-        try:
-            answer = post(
-                settings.PAGERDUTY_URL, body=json.dumps(body_of(envelope)).encode(),
-                headers={"Content-Type": "application/json"},
-            )  # fmt: skip
-        except (UrlRefused, Unreachable) as error:
-            return Outcome(Result.RETRY, str(error))
-        return outcome_of(answer, time.time(), gone=())
+        return json_post(settings.PAGERDUTY_URL, body_of(envelope), gone=())
 
 
 def connect(values: Mapping[str, str]) -> Connected:

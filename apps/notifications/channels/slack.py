@@ -1,13 +1,10 @@
 """Slack's incoming webhooks. At least once, and Slack has no id to tell a repetition by, so it may show one twice."""
 
-import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
-from apps.notifications.channels.base import Connected, Envelope, Outcome, Result
-from apps.notifications.channels.chat import headline, hook_connect, outcome_of
-from apps.notifications.outbound import Unreachable, UrlRefused, post
+from apps.notifications.channels.base import Connected, Envelope, Outcome
+from apps.notifications.channels.chat import headline, hook_connect, json_post
 
 _HOSTS = ("hooks.slack.com", "hooks.slack-gov.com")
 _MARKS = {"critical": ":red_circle:", "warning": ":large_orange_circle:", "info": ":information_source:"}
@@ -16,14 +13,7 @@ _GONE = (403, 404, 410)  # the app was removed, the channel is gone or archived
 
 class SlackSender:
     def send(self, envelope: Envelope) -> Outcome:
-        try:
-            answer = post(
-                envelope.secret["url"], body=json.dumps(body_of(envelope)).encode(),
-                headers={"Content-Type": "application/json"},
-            )  # fmt: skip
-        except (UrlRefused, Unreachable) as error:
-            return Outcome(Result.RETRY, str(error))
-        return outcome_of(answer, time.time(), gone=_GONE)
+        return json_post(envelope.secret["url"], body_of(envelope), gone=_GONE)
 
 
 def connect(values: Mapping[str, str]) -> Connected:

@@ -2,14 +2,11 @@
 At least once; a repetition may be shown twice.
 """
 
-import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
-from apps.notifications.channels.base import Connected, Envelope, Outcome, Result
-from apps.notifications.channels.chat import headline, hook_connect, outcome_of
-from apps.notifications.outbound import Unreachable, UrlRefused, post
+from apps.notifications.channels.base import Connected, Envelope, Outcome
+from apps.notifications.channels.chat import headline, hook_connect, json_post
 
 _HOSTS = (".logic.azure.com", ".api.powerplatform.com", ".webhook.office.com")
 _COLOURS = {"critical": "Attention", "warning": "Warning", "info": "Default"}
@@ -18,14 +15,7 @@ _GONE = (404, 410)
 
 class TeamsSender:
     def send(self, envelope: Envelope) -> Outcome:
-        try:
-            answer = post(
-                envelope.secret["url"], body=json.dumps(body_of(envelope)).encode(),
-                headers={"Content-Type": "application/json"},
-            )  # fmt: skip
-        except (UrlRefused, Unreachable) as error:
-            return Outcome(Result.RETRY, str(error))
-        return outcome_of(answer, time.time(), gone=_GONE)
+        return json_post(envelope.secret["url"], body_of(envelope), gone=_GONE)
 
 
 def connect(values: Mapping[str, str]) -> Connected:
