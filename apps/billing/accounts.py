@@ -58,7 +58,7 @@ def checkout_begin(
         raise Conflict(f"The {plan.name} plan is not bought here.")
     account = account_ensure(gateway, tenant_id=tenant_id, email=email)
     if account.subscription and account.status in PAYING:
-        raise Conflict("There is a subscription already; end it in the customer portal first.")
+        raise Conflict("There is a subscription already; change its plan instead.")
     prices = gateway.prices_ensure(priced(plan))
     return gateway.checkout_url(
         customer=account.customer, prices=prices, success_url=success_url, cancel_url=cancel_url

@@ -75,7 +75,7 @@ def contact(request: TenantRequest) -> HttpResponse:
 @require_POST
 @member_view(Permission.BILLING_EDIT, opens_scope=False)
 def payment_portal(request: TenantRequest) -> HttpResponse:
-    """To Stripe's page for cards, addresses and tax ids."""
+    """To Stripe's page for cards, addresses, tax ids and the end of the subscription."""
     account = account_of(request.tenant.id)
     if account is None:
         messages.info(request, "Nothing has been bought yet, so there is nothing to pay.")

@@ -1,4 +1,4 @@
-"""Buying a plan, changing it and taking that back; and the ways to Stripe's pages and back."""
+"""Buying a plan, changing it and taking that back; and the way to Stripe's checkout and back."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -116,22 +116,6 @@ def bought(request: TenantRequest) -> HttpResponse:
                 request, f"You are on the {plan_of(request.tenant.id).name} plan. It is on its way to the doors."
             )
     return redirect("limits:plan", request.tenant.slug)
-
-
-@require_POST
-@member_view(Permission.BILLING_EDIT, opens_scope=False)
-def portal(request: TenantRequest) -> HttpResponse:
-    """To the page for cards, invoices and the end of the subscription."""
-    account = account_of(request.tenant.id)
-    if account is None:
-        messages.info(request, "Nothing has been bought yet, so there is nothing to manage.")
-        return redirect("billing:plans", request.tenant.slug)
-    back = settings.PORTAL_URL + reverse("billing:bought", args=[request.tenant.slug])
-    try:
-        return redirect(gateway().portal_url(customer=account.customer, return_url=back))
-    except (StripeUnknown, StripeRefused):
-        messages.error(request, UNREACHABLE)
-        return redirect("billing:plans", request.tenant.slug)
 
 
 def _said(request: TenantRequest, offer: Offer) -> None:

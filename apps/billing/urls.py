@@ -11,7 +11,6 @@ urlpatterns = [
     path("t/<slug:slug>/plan/keep", plan_views.keep, name="keep"),
     path("t/<slug:slug>/plan/trial", plan_views.trial, name="trial"),
     path("t/<slug:slug>/plan/bought", plan_views.bought, name="bought"),
-    path("t/<slug:slug>/plan/portal", plan_views.portal, name="portal"),
     path("t/<slug:slug>/bill", views.bill, name="bill"),
     path("t/<slug:slug>/bill.csv", views.bill_csv, name="bill_csv"),
     path("t/<slug:slug>/invoices", invoice_views.invoices, name="invoices"),

@@ -62,7 +62,6 @@ PAGES = {
     "billing:keep": ("post", BUYERS),
     "billing:trial": ("post", BUYERS),
     "billing:bought": ("get", BUYERS),
-    "billing:portal": ("post", BUYERS),
     "billing:invoices": ("get", PAYERS),
     "billing:alerts": ("post", BUYERS),
     "billing:contact": ("post", BUYERS),
