@@ -26,9 +26,9 @@ from apps.notifications.codes import code_of
 from apps.notifications.house.lanes import lane_claim, lane_drop, lane_release, lane_renew
 from apps.notifications.kinds import CHANNEL_CODE, KINDS, TESTS, Severity
 from apps.notifications.models import FINAL, Channel, Delivery, Notice
+from apps.notifications.outcomes import Taken, delivery_settle
 from apps.notifications.quiet import quiet_end
 from apps.notifications.rendering import Message, message_make
-from apps.notifications.settling import Taken, delivery_settle
 from apps.tenants.selectors import TenantInfo, members_of_tenant, tenant_get
 
 RUN = timedelta(seconds=20)  # then the lane goes to the end of the queue

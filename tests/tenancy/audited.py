@@ -16,8 +16,8 @@ from apps.notifications import channel_services, preferences
 from apps.notifications.codes import code_of
 from apps.notifications.models import Channel, Delivery
 from apps.notifications.muting import Muting
+from apps.notifications.outcomes import channel_disable
 from apps.notifications.services import mute
-from apps.notifications.settling import channel_disable
 from apps.plans.models import TenantPlan
 from apps.plans.services import plan_set, spend_cap_set, trial_begin, trials_end
 from apps.tenants import invitations
@@ -227,7 +227,7 @@ CHANGES = {
         "channel.deleted",
         _hook, lambda a, channel_id: channel_services.channel_delete(
             tenant_id=a.tenant_id, channel_id=channel_id)),
-    "notifications.settling.channel_disable": (
+    "notifications.outcomes.channel_disable": (
         "channel.disabled", _channel, lambda a, held: channel_disable(held, reason="HTTP 500", now=NOW)),
     "notifications.channel_services.channel_enable": (
         "channel.enabled",
@@ -305,7 +305,7 @@ NOT_SAID = {
     "notifications.channel_services.confirmation_ask": "asks for a message, which the log of deliveries has",
     "notifications.delivering.delivery_take": "the log of deliveries says it",
     "notifications.delivering.lane_run": "the log of deliveries says it",
-    "notifications.settling.delivery_settle": "the log of deliveries says it",
+    "notifications.outcomes.delivery_settle": "the log of deliveries says it",
     "notifications.preferences.inbox_read": "reading",
     "notifications.purging.purge": "what is old goes, as documented",
     "notifications.services.deliveries_put": _NOTICE,
