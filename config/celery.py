@@ -47,6 +47,7 @@ app.conf.update(
         "overage-tell": {"task": "billing.overage_tell", "schedule": 300.0, "options": {"expires": 300}},
         "periods-settle": {"task": "billing.periods_settle", "schedule": 1_800.0, "options": {"expires": 1_800}},
         "happenings-relay": {"task": "billing.happenings_relay", "schedule": 15.0, "options": {"expires": 15}},
+        "trials-say": {"task": "billing.trials_say", "schedule": 3_600.0, "options": {"expires": 3_600}},
         "renewals-say": {"task": "billing.renewals_say", "schedule": 3_600.0, "options": {"expires": 3_600}},
         "accounts-sweep": {"task": "billing.accounts_sweep", "schedule": 300.0, "options": {"expires": 300}},
         "mirror-sweep": {"task": "billing.mirror_sweep", "schedule": 300.0, "options": {"expires": 300}},

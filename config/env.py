@@ -57,6 +57,7 @@ class Env(msgspec.Struct, frozen=True):
         str, Meta(pattern="^(|smtp|ses|sendgrid)$", description="who takes mails; empty: smtp where EMAIL_HOST is set")
     ] = ""
     email_api_key: Annotated[str, Meta(description="SendGrid's; SES takes AWS's own variables")] = ""
+    sales_email: Annotated[str, Meta(description="where those write who want a contract")] = "hello@localhost"
     email_from: Annotated[str, Meta(description="sender of the product's mails")] = "Ratelimiter <hello@localhost>"
     secret_scanning_keys: Annotated[str, Meta(description="id=base64,… of those who may report leaked keys")] = ""
     sealing_keys: Annotated[str, Meta(description="comma-separated Fernet keys for secrets at rest; newest first")] = ""

@@ -14,13 +14,13 @@ from django.utils import timezone
 from apps.billing.accounts import account_sync, priced
 from apps.billing.gateways.charges import Extra, ExtraLine
 from apps.billing.gateways.stripe import StripeGateway
+from apps.billing.losses import Losses, losses_of
 from apps.billing.models import PAYING, Account
 from apps.billing.periods import period_of
 from apps.billing.rating import BilledPeriod, LineKind, bill
 from apps.billing.selectors import usage_of
 from apps.core.errors import Conflict
 from apps.core.scope import tenant_scope
-from apps.limits.selectors import rules_of
 from apps.plans.periods import hour_of
 from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, contract_ends_at, plan_for, plan_of, terms_of
 
@@ -30,15 +30,6 @@ CLAIM = timedelta(minutes=1)  # how long one who asks Stripe for a change keeps 
 class When(StrEnum):
     NOW = "now"
     RENEWAL = "renewal"
-
-
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """What a tenant has now and the other plan has not."""
-
-    rules: tuple[str, ...]
-    retention_days: tuple[int, int] | None
-    webhooks: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +58,7 @@ def change_offer(*, tenant_id: int, code: str, now: datetime) -> Offer:
         raise Conflict(f"The {plan.name} plan is not bought here.")
     if account.next_plan_code or account.ends_at:
         raise Conflict("Another plan begins when this period ends. Take that back first.")
-    losses = _losses(tenant_id, current, plan)
+    losses = losses_of(tenant_id=tenant_id, current=current, plan=plan)
     if plan.price_cents < current.price_cents:
         _term_require_over(tenant_id, account)
         return Offer(current, plan, When.RENEWAL, account.renews_at, (), losses)
@@ -114,17 +105,6 @@ def _lines(tenant_id: int, now: datetime) -> tuple[ExtraLine, ...]:
         ExtraLine(kinds[line.kind], line.amount_cents, whole.starts_at, cut.ends_at)
         for line in owed.lines
         if line.kind in kinds
-    )
-
-
-def _losses(tenant_id: int, current: PlanInfo, plan: PlanInfo) -> Losses:
-    with tenant_scope(tenant_id):
-        rules = tuple(rule.name for rule in rules_of(tenant_id) if rule.type not in plan.rule_types)
-    less = plan.retention_days < current.retention_days
-    return Losses(
-        rules,
-        (current.retention_days, plan.retention_days) if less else None,
-        current.webhooks and not plan.webhooks,
     )
 
 

@@ -12,6 +12,7 @@ from apps.billing.gateways.stripe import StripeGateway
 from apps.billing.invoices import InvoiceInfo, invoices_of
 from apps.billing.models import Account, Giving
 from apps.billing.money import MICRO, dollars
+from apps.billing.notices import giving_say
 from apps.core.enqueue import enqueue
 from apps.core.errors import Invalid, NotFound
 from apps.core.scope import tenant_scope
@@ -79,7 +80,16 @@ def giving_carry(gateway: StripeGateway, *, giving_id: int, now: datetime) -> No
     except StripeRefused as error:
         Giving.objects.filter(id=giving.id).update(refused=str(error)[:MAX_REASON])
     else:
-        Giving.objects.filter(id=giving.id).update(done_at=now, stripe_id=made)
+        _done(giving, made, now)
+
+
+def _done(giving: Giving, stripe_id: str, now: datetime) -> None:
+    number = ""
+    with tenant_scope(giving.tenant_id):
+        if Giving.objects.filter(id=giving.id, done_at__isnull=True).update(done_at=now, stripe_id=stripe_id):
+            if giving.invoice:
+                number = next((one.number for one in invoices_of(giving.tenant_id) if one.id == giving.invoice), "")
+            giving_say(giving, number=number)
 
 
 def givings_open(*, now: datetime, at_most: int = 100) -> list[int]:

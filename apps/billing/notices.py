@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 
 from apps.billing.happenings import Happened, happened
 from apps.billing.invoices import InvoiceInfo, invoices_of
-from apps.billing.models import PAYING, Account, Dunning
+from apps.billing.losses import losses_of
+from apps.billing.models import PAYING, Account, Dunning, Giving
 from apps.billing.money import MICRO, dollars
 from apps.core.scope import tenant_scope
-from apps.notifications.kinds import PAYMENT_FAILED, PLAN_CHANGED, RECEIPT, RENEWAL
+from apps.notifications.kinds import CREDIT, PAYMENT_FAILED, PLAN_CHANGED, RECEIPT, RENEWAL, TRIAL_ENDING
 from apps.notifications.services import notify
-from apps.plans.selectors import PlanInfo, plan_get, plan_of
+from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_get, plan_of, trials_until
 
 RECENT = timedelta(days=7)  # what is older than that when we first see it is no news
 AHEAD = timedelta(days=3)
@@ -50,6 +51,17 @@ def renewals_say(*, now: datetime) -> int:
         status__in=PAYING, ends_at__isnull=True, renews_at__gt=now, renews_at__lte=now + AHEAD
     ).order_by("tenant_id")
     return sum(_renewal_say(account) for account in soon)
+
+
+def trials_say(*, now: datetime) -> int:
+    """Of every trial that ends within AHEAD. Returns how many notices were new."""
+    return sum(_trial_say(tenant_id, ends_at) for tenant_id, ends_at in trials_until(now + AHEAD) if ends_at > now)
+
+
+def giving_say(giving: Giving, *, number: str) -> None:
+    """In the transaction that says it is done; `number` is that of a refund's invoice."""
+    context = {"amount": _amount(giving.cents), "reason": giving.reason, "invoice": number}
+    notify(tenant_id=giving.tenant_id, kind=CREDIT, dedupe_key=str(giving.reference), context=context)
 
 
 def _happened(tenant_id: int, kind: Happened, invoice: InvoiceInfo, at: datetime) -> None:
@@ -91,6 +103,17 @@ def _renewal_say(account: Account) -> bool:
     context = {"plan": plan.name, "amount": _amount(plan.price_cents), "renews_on": _day(account.renews_at)}
     key = f"{account.renews_at:%Y-%m-%dT%H}:{plan.code}"
     return notify(tenant_id=account.tenant_id, kind=RENEWAL, dedupe_key=key, context=context) is not None
+
+
+def _trial_say(tenant_id: int, ends_at: datetime) -> bool:
+    plan, then = plan_of(tenant_id), plan_get(DEFAULT_PLAN)
+    losses = losses_of(tenant_id=tenant_id, current=plan, plan=then)
+    context = {
+        "plan": plan.name, "ends_on": _day(ends_at), "then": then.name, "rules": list(losses.rules),
+        "retention_days": losses.retention_days[1] if losses.retention_days else 0, "webhooks": losses.webhooks,
+    }  # fmt: skip
+    key = f"{ends_at:%Y-%m-%dT%H}"
+    return notify(tenant_id=tenant_id, kind=TRIAL_ENDING, dedupe_key=key, context=context) is not None
 
 
 def _amount(cents: int) -> str:

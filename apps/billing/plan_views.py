@@ -1,5 +1,7 @@
 """Buying a plan, changing it and taking that back; and the way to Stripe's checkout and back."""
 
+from email.utils import parseaddr
+
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
@@ -13,6 +15,7 @@ from apps.billing.accounts import account_sync, checkout_begin
 from apps.billing.changes import Offer, When, change_offer, plan_change, plan_keep
 from apps.billing.gateways.errors import StripeRefused, StripeUnknown
 from apps.billing.gateways.stripe import gateway
+from apps.billing.losses import losses_of
 from apps.billing.selectors import account_of
 from apps.core.errors import ApplicationError
 from apps.plans.cards import plan_card
@@ -39,10 +42,14 @@ def plans(request: TenantRequest) -> HttpResponse:
             messages.error(request, f"{UNREACHABLE} Nothing was bought.")
         return redirect("billing:plans", tenant.slug)
     current, account = plan_of(tenant.id), account_of(tenant.id)
-    cards = [(plan_card(plan), plan) for plan in plans_for(tenant.id)]
+    cards = [
+        (plan_card(plan), plan, losses_of(tenant_id=tenant.id, current=current, plan=plan))
+        for plan in plans_for(tenant.id)
+    ]
     context = {
         "section": "plan", "current": current, "cards": cards, "account": account,
         "trial": trial_for(tenant.id), "trial_ends_at": trial_ends_at(tenant.id),
+        "sales_email": parseaddr(settings.SALES_EMAIL)[1],
         "can_buy": bool(settings.STRIPE_SECRET_KEY), "is_paying": account is not None and account.is_paying,
     }  # fmt: skip
     return render(request, "billing/plans.html", context)

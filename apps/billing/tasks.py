@@ -116,6 +116,11 @@ def renewals_say() -> None:
     notices.renewals_say(now=timezone.now())
 
 
+@shared_task(name="billing.trials_say")
+def trials_say() -> None:
+    notices.trials_say(now=timezone.now())
+
+
 @shared_task(name="billing.mirror_sweep")
 def mirror_sweep() -> None:
     """For news that never came."""

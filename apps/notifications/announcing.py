@@ -15,12 +15,13 @@ from apps.core.enqueue import enqueue
 from apps.core.errors import Invalid
 from apps.core.scope import TenantUnknown
 from apps.notifications.house.models import Announcement, Edition
-from apps.notifications.kinds import SYSTEM_ALERT
+from apps.notifications.kinds import SYSTEM_ALERT, SYSTEM_UPDATE
 from apps.notifications.services import notify
 from apps.tenants.selectors import tenants_published
 
 PAGE = 200
 HISTORY = timedelta(days=90)
+BAD = (Announcement.State.INVESTIGATING, Announcement.State.IDENTIFIED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +116,11 @@ def announcements_past(*, now: datetime) -> list[AnnouncementInfo]:
 def _tell(held: Announcement, tenant_id: int) -> int:
     try:
         notice = notify(
-            tenant_id=tenant_id, kind=SYSTEM_ALERT, dedupe_key=f"{held.id}:{held.edition}",
+            tenant_id=tenant_id,
+            kind=SYSTEM_ALERT if held.state in BAD else SYSTEM_UPDATE,
+            dedupe_key=f"{held.id}:{held.edition}",
             context={"title": held.title, "body": held.body, "state": held.state},
-        )  # fmt: skip
+        )
     except TenantUnknown:
         return 0
     return int(notice is not None)

@@ -19,9 +19,12 @@ LIMIT_VIOLATIONS = "limit.violations"
 LIMIT_NEAR = "limit.near"
 SERVICE_DEGRADED = "service.degraded"
 SYSTEM_ALERT = "system.alert"
+SYSTEM_UPDATE = "system.update"
 PAYMENT_FAILED = "billing.payment_failed"
 RECEIPT = "billing.receipt"
 RENEWAL = "billing.renewal"
+TRIAL_ENDING = "billing.trial_ending"
+CREDIT = "billing.credit"
 SPEND_ALERT = "billing.spend"
 PLAN_CHANGED = "billing.plan_changed"
 KEY_EXPIRING = "key.expiring"
@@ -107,10 +110,16 @@ _TABLE = (
         {"checks": 88_310, "degraded": 1_204, "minutes": 3},
     ),
     Kind(
-        SYSTEM_ALERT, Severity.CRITICAL, "Announcements of ours", "What we tell everybody: incidents and maintenance.",
+        SYSTEM_ALERT, Severity.CRITICAL, "Incidents of ours", "When something of ours does not work as it should.",
         _EVERYBODY, _CHATS, {"title": str, "body": str, "state": str}, "analytics:overview", "Open the overview",
         {"title": "Checks in eu-1 answer slowly", "body": "We see p99 of 40 ms since 10:02 UTC and are moving load.",
          "state": "investigating"},
+    ),
+    Kind(
+        SYSTEM_UPDATE, Severity.INFO, "Incidents that end, and maintenance",
+        "When an incident of ours is being watched or is over, and before planned work.",
+        _EVERYBODY, _CHATS, {"title": str, "body": str, "state": str}, "analytics:overview", "Open the overview",
+        {"title": "Checks in eu-1 answer slowly", "body": "p99 is back at 3 ms since 10:31 UTC.", "state": "resolved"},
     ),
     Kind(
         PAYMENT_FAILED, Severity.CRITICAL, "Payment failed", "When a payment did not go through.", _PAYERS, _MAIL,
@@ -127,6 +136,18 @@ _TABLE = (
         RENEWAL, Severity.INFO, "Renewals", "Before a plan renews.", _PAYERS, _MAIL,
         {"plan": str, "amount": str, "renews_on": str}, "billing:bill", "Open the bill",
         {"plan": "Professional", "amount": "$199.00", "renews_on": "1 December 2026"},
+    ),
+    Kind(
+        TRIAL_ENDING, Severity.WARNING, "A trial that ends", "Three days before a trial is over.", _PAYERS, _MAIL,
+        {"plan": str, "ends_on": str, "then": str, "rules": list, "retention_days": int, "webhooks": bool},
+        "billing:plans", "See the plans",
+        {"plan": "Professional trial", "ends_on": "1 December 2026", "then": "Free", "rules": ["burst-guard"],
+         "retention_days": 7, "webhooks": True},
+    ),
+    Kind(
+        CREDIT, Severity.INFO, "Credits and refunds", "When we give you money back.", _PAYERS, _MAIL,
+        {"amount": str, "reason": str, "invoice": str}, "billing:invoices", "Open the invoices",
+        {"amount": "$12.50", "reason": "an hour of 503s on 3 March", "invoice": ""},
     ),
     Kind(
         SPEND_ALERT, Severity.WARNING, "Spend alerts",

@@ -150,6 +150,17 @@ def trial_ends_at(tenant_id: int) -> datetime | None:
     return None if held is None else held.since_at + timedelta(days=held.plan.lasts_days or 0)
 
 
+def trials_until(moment: datetime) -> list[tuple[int, datetime]]:
+    """Tenants whose trial ends by then, and when it does."""
+    trying = (
+        TenantPlan.objects.filter(plan__lasts_days__isnull=False)
+        .order_by("tenant_id")
+        .values_list("tenant_id", "since_at", "plan__lasts_days")
+    )
+    ends = [(tenant_id, since_at + timedelta(days=days or 0)) for tenant_id, since_at, days in trying]
+    return [(tenant_id, ends_at) for tenant_id, ends_at in ends if ends_at <= moment]
+
+
 def plan_get(code: str) -> PlanInfo:
     """Raises NotFound."""
     plan = Plan.objects.select_related("contract").filter(code=code).first()

@@ -9,7 +9,16 @@ from django.utils import timezone
 from apps.core.errors import Conflict, Invalid
 from apps.plans.models import Renewal, TenantPlan, Term
 from apps.plans.periods import hour_of
-from apps.plans.selectors import DEFAULT_PLAN, PlanInfo, plan_get, plan_of, quota_of, trial_ends_at, trial_for
+from apps.plans.selectors import (
+    DEFAULT_PLAN,
+    PlanInfo,
+    plan_get,
+    plan_of,
+    quota_of,
+    trial_ends_at,
+    trial_for,
+    trials_until,
+)
 from apps.tenants.audit.writing import Target, audit_write
 from apps.tenants.selectors import tenants_published
 from apps.tenants.services import revision_bump, revisions_bump
@@ -61,9 +70,8 @@ def trial_begin(*, tenant_id: int) -> PlanInfo:
 
 def trials_end(*, now: datetime) -> int:
     """Puts those whose trial is over back on the default plan. Returns how many."""
-    lasting = TenantPlan.objects.filter(plan__lasts_days__isnull=False).values_list("tenant_id", flat=True)
-    over = [tenant_id for tenant_id in lasting if (ends_at := trial_ends_at(tenant_id)) and ends_at <= now]
-    for tenant_id in over:
+    over = trials_until(now)
+    for tenant_id, _ in over:
         with transaction.atomic():
             revision_bump(tenant_id=tenant_id)
             ends_at = trial_ends_at(tenant_id)

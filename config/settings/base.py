@@ -173,6 +173,7 @@ EMAIL_TIMEOUT = 15  # seconds
 EMAIL_FILE_PATH = env.email_folder
 EMAIL_HOST, EMAIL_PORT = env.email_host, env.email_port
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS = env.email_user, env.email_password, True
+SALES_EMAIL = env.sales_email
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.email_from
 
 # Notifications

@@ -7,13 +7,16 @@ from django.utils import timezone
 
 from apps.billing.accounts import account_sync
 from apps.billing.gateways.stripe import gateway
+from apps.billing.giving import give, giving_carry
 from apps.billing.mirroring import mirror_sync
 from apps.billing.models import Account
-from apps.billing.notices import invoices_say, renewals_say
+from apps.billing.notices import invoices_say, renewals_say, trials_say
 from apps.core.scope import tenant_scope
 from apps.notifications.models import Delivery, Notice
+from apps.plans.services import trial_begin
 from tests.billing.buying import checkout, pay
 from tests.billing.sandbox.rig import DAY, HOUR, START
+from tests.factories import rule_make
 
 
 def said(member, kind):
@@ -86,3 +89,26 @@ def test_a_renewal_is_said_three_days_before_unless_the_plan_ends(selling, free,
     assert (context["plan"], context["amount"]) == ("Startup", "$49.00")
     Account.objects.update(ends_at=renews_at, renews_at=renews_at + timedelta(days=1))
     assert renewals_say(now=near) == 0
+
+
+def test_a_trial_that_ends_is_said_three_days_before_with_what_goes(free):
+    began = timezone.now()
+    with tenant_scope(free.tenant_id):
+        trial_begin(tenant_id=free.tenant_id)
+        rule_make(free.tenant_id, name="per-ip", key=("ip",))
+    early, near, over = (began + timedelta(days=days) for days in (10, 12, 15))
+    assert [trials_say(now=now) for now in (early, near, near, over)] == [0, 1, 0, 0]
+    [context] = said(free, "billing.trial_ending")
+    assert (context["rules"], context["then"], context["webhooks"]) == (["per-ip"], "Free", True)
+
+
+def test_money_that_is_given_back_is_said_once_it_is_there(shop, free, customer):
+    mirror_sync(gateway(), customer=customer.id, now=timezone.now())
+    [invoice] = shop.invoices(customer)
+    gift = {"tenant_id": free.tenant_id, "cents": 900, "reason": "an hour of 503s", "given_by": "staff@example.com"}
+    given = [give(kind="credit", **gift), give(kind="refund", invoice_number=invoice.number, **gift)]
+    for row in given:
+        giving_carry(gateway(), giving_id=row, now=timezone.now())  # again, by the sweep
+    assert [(one["amount"], one["invoice"]) for one in said(free, "billing.credit")] == [
+        ("$9.00", ""), ("$9.00", invoice.number),
+    ]  # fmt: skip

@@ -7,7 +7,10 @@ from django.utils import timezone
 from apps.core.scope import tenant_scope
 from apps.notifications import announcing
 from apps.notifications.announcing import announce, announcement_put, announcements_left
+from apps.notifications.kinds import Severity, kind_get
 from apps.notifications.models import Notice
+from apps.notifications.rendering import message_make
+from apps.tenants.selectors import tenant_get
 from apps.tenants.services import user_create
 from tests.factories import PASSWORD, MemberFactory
 from tests.people import Browser
@@ -24,7 +27,8 @@ def put(announcement_id=None, **changed):
 
 def heard(member):
     with tenant_scope(member.tenant_id):
-        return [row.context["state"] for row in Notice.objects.filter(kind="system.alert").order_by("id")]
+        rows = Notice.objects.filter(kind__in=["system.alert", "system.update"]).order_by("id")
+        return [row.context["state"] for row in rows]
 
 
 def test_everybody_hears_once_an_edition_page_by_page_also_when_it_is_repeated(alice, bob, sent, monkeypatch):
@@ -42,6 +46,21 @@ def test_everybody_hears_once_an_edition_page_by_page_also_when_it_is_repeated(a
     while announcements_left():
         announce(announcement_id=made)
     assert [heard(one) for one in everybody] == [["investigating", "resolved"]] * 5
+
+
+def test_that_it_is_over_is_no_alarm_and_its_subject_says_so(alice, sent):
+    made = put()
+    announce(announcement_id=made)
+    put(made, state="resolved", body="p99 is back at 3 ms.")
+    announce(announcement_id=made)
+    with tenant_scope(alice.tenant_id):
+        rows = list(Notice.objects.order_by("id"))
+    assert [kind_get(row.kind).severity for row in rows] == [Severity.CRITICAL, Severity.INFO]
+    message = message_make(
+        message_id="1", kind=kind_get(rows[1].kind), tenant=tenant_get(alice.tenant_id), context=rows[1].context,
+        at=timezone.now(),
+    )  # fmt: skip
+    assert message.subject == "Resolved: Checks answer slowly"
 
 
 def test_some_hear_of_what_concerns_some(alice, bob, sent):
