@@ -95,7 +95,7 @@ def test_a_trial_that_ends_is_said_three_days_before_with_what_goes(free):
     began = timezone.now()
     with tenant_scope(free.tenant_id):
         trial_begin(tenant_id=free.tenant_id)
-        rule_make(free.tenant_id, name="per-ip", key=("ip",))
+        rule_make(free.tenant_id, name="per-ip", type="ip")
     early, near, over = (began + timedelta(days=days) for days in (10, 12, 15))
     assert [trials_say(now=now) for now in (early, near, near, over)] == [0, 1, 0, 0]
     [context] = said(free, "billing.trial_ending")
