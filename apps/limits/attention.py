@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from apps.apikeys.selectors import KeyInfo
 from apps.limits.selectors import LiveDoors, RuleInfo
 from apps.plans.selectors import PlanQuota
+from apps.tenants.permissions import Permission
 from apps.tenants.selectors import TenantInfo
 from ratelimiter.store.live import LiveTotals
 
@@ -16,13 +17,16 @@ QUOTA_SHARE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """`state` is a colour and a shape; `view` and `word` the next step, if there is one here."""
+    """`state` is a colour and a shape; `view` and `word` the next step, if there is one here, for who has the
+    permission.
+    """
 
     state: str
     fact: str
     meaning: str
     view: str = ""
     word: str = ""
+    permission: Permission = Permission.VIEW
 
 
 def attention(
@@ -70,7 +74,12 @@ def _rules(rules: Sequence[RuleInfo]) -> Iterator[Attention]:
     enabled = [rule for rule in rules if rule.enabled]
     if not rules:
         yield Attention(
-            "degraded", "There is no rule yet.", "Every check passes.", "limits:rule_create", "Write a rule"
+            "degraded",
+            "There is no rule yet.",
+            "Every check passes.",
+            "limits:rule_create",
+            "Write a rule",
+            Permission.RULES_EDIT,
         )
     elif not enabled:
         yield Attention("degraded", "Every rule is off.", "Every check passes.", "limits:rules", "See the rules")
@@ -95,19 +104,32 @@ def _quota(used: int, quota: PlanQuota) -> Iterator[Attention]:
             "denied",
             f"The checks of this period are used up: {quota.cap:,}.",
             "Further ones with a live key are answered 402 and not decided, until the next period begins.",
+            "limits:plan",
+            "See the plans",
+            Permission.BILLING_VIEW,
         )
     elif used >= QUOTA_SHARE * quota.included_checks:
         yield Attention(
             "degraded",
             f"{used:,} of {quota.included_checks:,} included checks are used this period.",
             f"They are what the {quota.plan.name} plan includes.",
+            "limits:plan",
+            "See the plans",
+            Permission.BILLING_VIEW,
         )
 
 
 def _keys(keys: Sequence[KeyInfo], now: datetime) -> Iterator[Attention]:
     active = [key for key in keys if key.is_active(now)]
     if not active:
-        yield Attention("denied", "There is no working key.", "Nobody can ask.", "apikeys:create", "Make a key")
+        yield Attention(
+            "denied",
+            "There is no working key.",
+            "Nobody can ask.",
+            "apikeys:create",
+            "Make a key",
+            Permission.KEYS_EDIT,
+        )
     replaced = {key.rotated_from_id for key in keys}
     for key in active:
         if key.expires_at is not None and key.expires_at - now < ENDS_SOON and key.id not in replaced:

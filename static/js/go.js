@@ -13,3 +13,6 @@ document.addEventListener("keydown", (event) => {
   goUntil = 0;
   if (link) link.click();
 });
+
+// Where the sections scroll sideways, on phones, the present one is in sight.
+document.querySelector('.side-nav [aria-current="page"]')?.scrollIntoView({ block: "nearest", inline: "center" });
