@@ -4,9 +4,9 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from apps.analytics.api.views import BreakdownView, EventsView, MarkersView, SeriesView, TopView
-from apps.apikeys.api.audit import AuditView
 from apps.core.unknown import UnknownView
 from apps.limits.api.check import CheckView, ExplainView, RefundView, ReleaseView
+from apps.tenants.api.audit import AuditView
 
 urlpatterns = [
     path("v1/check", CheckView.as_view(), name="check"),

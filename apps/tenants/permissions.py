@@ -1,5 +1,6 @@
-"""Who may do what: the one table that decorators, template tags, documentation and tests read."""
+"""Who may do what: the one table that decorators, template tags, the API, documentation and tests read."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -31,6 +32,19 @@ ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "billing": frozenset({Permission.VIEW, Permission.BILLING_VIEW, Permission.BILLING_EDIT}),
     "viewer": frozenset({Permission.VIEW}),
 }
+
+# What an API key may at /api/v1 beside asking checks, by its scopes. No program owns an organisation: none deletes it,
+# hands it over, makes owners or buys plans.
+SCOPE_PERMISSIONS: dict[str, frozenset[Permission]] = {
+    "check": frozenset(),
+    "refund": frozenset(),
+    "read": frozenset({Permission.VIEW}),
+    "admin": _ADMIN,
+}
+
+
+def scopes_allow(scopes: Iterable[str]) -> frozenset[Permission]:
+    return frozenset().union(*(SCOPE_PERMISSIONS[scope] for scope in scopes))
 
 
 def role_allows(role: str, permission: Permission | str) -> bool:

@@ -192,6 +192,7 @@ LANES_A_TENANT = 4  # deliveries of one medium that a tenant may have under way 
 ENTITLEMENTS = "apps.plans.selectors.entitlements_of"  # plans and notifications are rooms on one floor
 
 # API
+API_AUTHENTICATION = ["apps.apikeys.authentication.KeyAuthentication"]  # who asks the admin API, tried in this order
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],

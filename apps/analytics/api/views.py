@@ -24,24 +24,23 @@ from apps.analytics.events import cursor_read, events
 from apps.analytics.ranges import Range, Step, range_compared, range_stepped
 from apps.analytics.selectors import MarkerInfo, markers, series_compared, totals, totals_of
 from apps.analytics.services import marker_create
-from apps.apikeys.authentication import KeyView
 from apps.core.errors import Invalid
-from apps.core.negotiation import AnyAccept
 from apps.core.openapi import AUTH
 from apps.core.scope import tenant_scope
 from apps.limits.selectors import rules_of
 from apps.plans.selectors import plan_of
-from apps.tenants.selectors import tenant_get
+from apps.tenants.permissions import Permission
+from apps.tenants.principals import AdminView
 
 
-class AnalyticsView(KeyView):
-    content_negotiation_class = AnyAccept
+class AnalyticsView(AdminView):
+    permissions = {"GET": Permission.VIEW}
 
     def span(self) -> Range:
         """Raises Invalid."""
         return range_asked(
             self.request.query_params,
-            zone=tenant_get(self.tenant_id).timezone,
+            zone=self.tenant.timezone,
             now=timezone.now(),
             retention_days=plan_of(self.tenant_id).retention_days,
         )
@@ -128,6 +127,8 @@ class EventsView(AnalyticsView):
 
 
 class MarkersView(AnalyticsView):
+    permissions = {"GET": Permission.VIEW, "POST": Permission.RULES_EDIT}
+
     @extend_schema(
         operation_id="analytics_markers", summary="What happened", tags=["analytics"],
         description="Deploys that were marked, and the last change of each rule, in the range.",

@@ -8,13 +8,12 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.apikeys.authentication import KeyView
 from apps.core.errors import Invalid
-from apps.core.negotiation import AnyAccept
 from apps.core.openapi import AUTH, answers
-from apps.core.scope import tenant_scope
 from apps.tenants.audit.chain import moment_write
 from apps.tenants.audit.reading import EntryInfo, Wanted, entries_of
+from apps.tenants.permissions import Permission
+from apps.tenants.principals import AdminView
 
 MOST = 1_000
 _TEXT = {"type": "string"}
@@ -53,9 +52,8 @@ _ANSWERS = answers(
 )  # fmt: skip
 
 
-class AuditView(KeyView):
-    content_negotiation_class = AnyAccept
-    scopes = {"GET": "admin", "HEAD": "admin", "OPTIONS": "admin"}
+class AuditView(AdminView):
+    permissions = {"GET": Permission.AUDIT_VIEW}
 
     @extend_schema(
         operation_id="audit", summary="Who did what, newest first", tags=["audit"],
@@ -70,7 +68,7 @@ class AuditView(KeyView):
             _moment(asked, "until"),
         )  # fmt: skip
         limit = _number(asked, "limit", MOST) or 100
-        with tenant_scope(self.tenant_id):
+        with self.scope():
             found = entries_of(
                 tenant_id=self.tenant_id, wanted=wanted, before_seq=_number(asked, "cursor", 2**62), limit=limit + 1
             )

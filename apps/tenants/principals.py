@@ -1,0 +1,110 @@
+"""How a view of the admin API begins: who asks, for which tenant, and may they.
+
+Whoever asks is a Principal, whatever they showed. The classes of `settings.API_AUTHENTICATION`, which belong to rooms
+above and are tried in their order, make one or return None for a credential that is not of their kind.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.core.errors import ApplicationError, Forbidden, NotFound
+from apps.core.negotiation import AnyAccept
+from apps.core.parsing import PlainJSONParser, size_verify
+from apps.core.scope import tenant_scope
+from apps.tenants.permissions import Permission
+from apps.tenants.selectors import TenantInfo, tenant_get
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+class Unauthenticated(ApplicationError):
+    status = 401
+    code = "unauthenticated"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """`id` is a key's or a user's. `role` is what services go by that ask for one; a key's is never an owner's."""
+
+    tenant_id: int
+    kind: Literal["key", "user"]
+    id: int
+    role: str
+    permissions: frozenset[Permission]
+
+    @property
+    def user_id(self) -> int | None:
+        return self.id if self.kind == "user" else None
+
+
+class AdminView(APIView):
+    """`permissions` says by method what is needed; GET's is HEAD's, too. A method without one does not exist.
+
+    What is not there and what is another tenant's answer 404 in the same bytes.
+    """
+
+    content_negotiation_class = AnyAccept
+    parser_classes = [PlainJSONParser]
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
+    permissions: Mapping[str, Permission] = {}
+    tenant: TenantInfo
+
+    def __init_subclass__(cls) -> None:
+        unguarded = [name for name in METHODS if hasattr(cls, name.lower()) and name not in cls.permissions]
+        if unguarded:
+            raise TypeError(f"{cls.__name__} says of {', '.join(unguarded)} not who may")
+
+    @property
+    def principal(self) -> Principal:
+        return cast("Principal", self.request.auth)
+
+    @property
+    def tenant_id(self) -> int:
+        return self.principal.tenant_id
+
+    def scope(self) -> AbstractContextManager[None]:
+        return tenant_scope(self.tenant_id)
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        return [import_string(name)() for name in settings.API_AUTHENTICATION]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Raises ApplicationError."""
+        super().initial(request, *args, **kwargs)
+        size_verify(request)
+
+    def check_permissions(self, request: Request) -> None:
+        """Raises Unauthenticated; Forbidden, also for a suspended tenant."""
+        if request.auth is None:
+            raise Unauthenticated("send an API key as “Authorization: Bearer rl_…” or as “X-API-Key: rl_…”")
+        needed = self.permissions.get("GET" if request.method == "HEAD" else request.method or "")
+        if needed is None:
+            self.http_method_not_allowed(request)
+        elif needed not in self.principal.permissions:
+            what = "this API key lacks a scope" if self.principal.kind == "key" else "your role here lacks a permission"
+            raise Forbidden(f"{what} that includes “{needed}”")
+        self.tenant = tenant_get(self.tenant_id)
+        if self.tenant.suspended_at is not None:
+            raise Forbidden("this tenant is suspended")
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, NotFound):
+            exc = NotFound("There is nothing here by that name.")
+        response = super().handle_exception(exc)
+        if response.status_code == 401:
+            response["WWW-Authenticate"] = "Bearer"
+        return response
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response.setdefault("Cache-Control", "private, no-cache")
+        return response
