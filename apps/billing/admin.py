@@ -7,10 +7,12 @@ from django import forms
 from django.apps import apps
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import path
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
+from apps.billing.business.pages import BusinessPage, CapacityPage
 from apps.billing.giving import give, giving_verify
 from apps.billing.models import Account, Giving
 from apps.billing.money import MICRO, dollars
@@ -36,6 +38,14 @@ class AccountAdmin(_ReadOnly):
     list_filter = ("status",)
     search_fields = ("customer", "subscription", "=tenant_id")
     ordering = ("-tenant_id",)
+
+    def get_urls(self) -> list[Any]:
+        guard = self.admin_site.admin_view
+        return [
+            path("business", guard(BusinessPage.as_view(model_admin=self)), name="billing_business"),
+            path("capacity", guard(CapacityPage.as_view(model_admin=self)), name="billing_capacity"),
+            *super().get_urls(),
+        ]
 
 
 class GivingForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -1,5 +1,6 @@
 """What a plan allows. What leaves this room is frozen."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -201,6 +202,18 @@ def terms_of(tenant_id: int) -> list[TermInfo]:
     if not terms or terms[0].starts_at > begun:
         terms.insert(0, TermInfo(begun, plan_get(DEFAULT_PLAN)))
     return terms
+
+
+def terms_all() -> dict[int, list[TermInfo]]:
+    """Of every tenant that ever had one, also of those that are gone; in order. For the whole house."""
+    found: dict[int, list[TermInfo]] = defaultdict(list)
+    plans = {plan.code: _plan_info(plan) for plan in Plan.objects.select_related("contract")}
+    rows = Term.objects.order_by("tenant_id", "starts_at").values_list(
+        "tenant_id", "starts_at", "plan_id", "sold_under"
+    )
+    for tenant_id, starts_at, plan_code, sold_under in rows.iterator():
+        found[tenant_id].append(TermInfo(starts_at, plans[plan_code], sold_under))
+    return found
 
 
 def spend_cap_checks(plan: PlanInfo, spend_cap_cents: int) -> int:

@@ -183,6 +183,11 @@ def cells_with_room() -> int:
     return sum(1 for cell in Cell.objects.filter(is_open=True) if cell.tenant_count < cell.capacity)
 
 
+def signups_all() -> dict[int, datetime]:
+    """When each tenant came. For the whole house."""
+    return dict(Tenant.objects.values_list("id", "created_at"))
+
+
 def _tenant_info(tenant: Tenant) -> TenantInfo:
     return TenantInfo(
         tenant.id, tenant.slug, tenant.name, tenant.timezone, tenant.revision, tenant.suspended_at, tenant.created_at

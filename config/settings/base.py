@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from config import env as environment
+from config import staff
 from config.logging import logging_config
 
 env = environment.env
@@ -252,6 +253,8 @@ UNFOLD = {
     "SITE_SYMBOL": "speed",
     "ENVIRONMENT": "apps.tenants.staff.staff_badge",
     "COLORS": {"primary": STAFF_COLOURS},
+    "SIDEBAR": staff.SIDEBAR,
+    "COMMAND": {"search_models": True, "show_history": True},
 }
 
 # Metrics on ports of their own, first of all those that are free, because each process has its numbers.
