@@ -6,6 +6,16 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, Spec
 from apps.analytics.api.views import BreakdownView, EventsView, MarkersView, SeriesView, TopView
 from apps.core.unknown import UnknownView
 from apps.limits.api.check import CheckView, ExplainView, RefundView, ReleaseView
+from apps.limits.api.overrides import OverridesView, OverrideView
+from apps.limits.api.rules import (
+    RuleDisableView,
+    RuleEnableView,
+    RuleModeView,
+    RulesBulkView,
+    RulesValidateView,
+    RulesView,
+    RuleView,
+)
 from apps.tenants.api.audit import AuditView
 
 urlpatterns = [
@@ -19,6 +29,15 @@ urlpatterns = [
     path("v1/analytics/events", EventsView.as_view(), name="analytics-events"),
     path("v1/analytics/markers", MarkersView.as_view(), name="analytics-markers"),
     path("v1/audit", AuditView.as_view(), name="audit"),
+    path("v1/rate-limits", RulesView.as_view(), name="rules"),
+    path("v1/rate-limits/bulk", RulesBulkView.as_view(), name="rules-bulk"),
+    path("v1/rate-limits/validate", RulesValidateView.as_view(), name="rules-validate"),
+    path("v1/rate-limits/<int:rule_id>", RuleView.as_view(), name="rule"),
+    path("v1/rate-limits/<int:rule_id>/enable", RuleEnableView.as_view(), name="rule-enable"),
+    path("v1/rate-limits/<int:rule_id>/disable", RuleDisableView.as_view(), name="rule-disable"),
+    path("v1/rate-limits/<int:rule_id>/mode", RuleModeView.as_view(), name="rule-mode"),
+    path("v1/rate-limits/<int:rule_id>/overrides", OverridesView.as_view(), name="overrides"),
+    path("v1/rate-limits/<int:rule_id>/overrides/<int:override_id>", OverrideView.as_view(), name="override"),
     path("v1/<path:rest>", UnknownView.as_view(), name="unknown"),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),

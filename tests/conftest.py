@@ -19,6 +19,7 @@ SLOW_LAST = (
     "billing",
     "tenancy",
     "portal",
+    "api",
     "proofs",
     "door",
     "topologies",

@@ -1,15 +1,16 @@
 """An API key as the credential of the admin API: in `Authorization: Bearer` or `X-API-Key`, as at the door."""
 
-from functools import partial
+from functools import cache, partial
 
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from apps.apikeys.selectors import key_find, secret_entry
+from apps.core.errors import Unauthenticated
 from apps.core.origin import Actor, actor_is
 from apps.tenants.permissions import scopes_allow
-from apps.tenants.principals import Principal, Unauthenticated
+from apps.tenants.principals import Principal
 from apps.tenants.selectors import KeyEntry
 from ratelimiter.snapshot.keyring import key_is_well_formed
 
@@ -27,7 +28,7 @@ class KeyAuthentication(BaseAuthentication):
         entry = secret_entry(secret, now=timezone.now()) if key_is_well_formed(secret) else None
         if entry is None:
             raise Unauthenticated("the API key is unknown, revoked or expired")
-        actor_is(partial(_actor, entry))
+        actor_is(cache(partial(_actor, entry)))  # asked for once, however much is written down
         role = "admin" if "admin" in entry.scopes else "viewer"
         return None, Principal(entry.tenant_id, "key", entry.key_id, role, scopes_allow(entry.scopes))
 

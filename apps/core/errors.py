@@ -34,6 +34,13 @@ class NotFound(ApplicationError):
     code = "not_found"
 
 
+class Unauthenticated(ApplicationError):
+    """Nobody knows who asks."""
+
+    status = 401
+    code = "unauthenticated"
+
+
 class Forbidden(ApplicationError):
     status = 403
     code = "forbidden"

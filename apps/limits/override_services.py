@@ -157,11 +157,16 @@ def overrides_room_require(tenant_id: int, rules: Iterable[RuleInfo]) -> None:
     """Asked after writing overrides of these rules, with the tenant's revision locked. Raises TooManyOverrides."""
     if Override.objects.filter(tenant_id=tenant_id).count() > MAX_OVERRIDES:
         raise TooManyOverrides(f"An organisation can have {MAX_OVERRIDES:,} overrides; delete some that are over.")
-    for rule in rules:
-        held = overrides_of(tenant_id=tenant_id, rule_id=rule.id)
-        if len(held) > MAX_OVERRIDES_OF_RULE:
+    key_of = {rule.id: rule.key for rule in rules}
+    held: dict[int, list[list[str]]] = {}
+    for rule_id, values in Override.objects.filter(tenant_id=tenant_id, rule_id__in=key_of).values_list(
+        "rule_id", "values"
+    ):
+        held.setdefault(rule_id, []).append(values)
+    for rule_id, patterns in held.items():
+        if len(patterns) > MAX_OVERRIDES_OF_RULE:
             raise TooManyOverrides(f"A rule can have {MAX_OVERRIDES_OF_RULE:,} overrides; delete some that are over.")
-        if len({pattern_parse(rule.key, one.values)[0] for one in held}) > MAX_SHAPES:
+        if len({pattern_parse(key_of[rule_id], values)[0] for values in patterns}) > MAX_SHAPES:
             raise TooManyOverrides(
                 f"The overrides of a rule can have prefixes and blocks of {MAX_SHAPES} different lengths, each "
                 "combination counted. Use fewer."

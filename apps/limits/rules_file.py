@@ -27,6 +27,7 @@ from apps.limits.specs import RuleSpec, window_parse
 
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 12
+NULL = "tag:yaml.org,2002:null"
 
 _REQUIRED = ("name", "type", "limit", "window")
 _REQUIRED_OF_OVERRIDE = ("values", "limit")
@@ -73,16 +74,24 @@ def rules_file_read(text: str) -> list[RuleEntry]:
     """Reads form and types; whether a rule makes sense is for apps.limits.services. Raises RulesFileInvalid."""
     if len(text.encode()) > MAX_FILE_BYTES:
         raise RulesFileInvalid([Problem(1, f"the file is larger than {MAX_FILE_BYTES} bytes")])
-    nodes = _rule_nodes(_compose(text))
+    return rules_node_read(_compose(text))
+
+
+def rules_node_read(root: yaml.Node) -> list[RuleEntry]:
+    """Of the whole file. Raises RulesFileInvalid."""
     entries, problems = [], []
-    for node in nodes:
+    for node in _rule_nodes(root):
         try:
-            entries.append(_entry(node))
+            entries.append(rule_node_read(node))
         except RulesFileInvalid as error:
             problems += error.problems
     if problems:
         raise RulesFileInvalid(problems)
     return entries
+
+
+class TypedNode(yaml.ScalarNode):
+    """A number, a truth or nothing of JSON's: unlike those of YAML never meant as a text."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -119,7 +128,7 @@ def _rule_nodes(root: yaml.Node) -> list[yaml.MappingNode]:
     if "rules" not in top:
         raise _invalid(root, "the top key “rules” is missing")
     rules = top["rules"]
-    if isinstance(rules, yaml.ScalarNode) and rules.tag == "tag:yaml.org,2002:null":
+    if _is_empty(rules):
         return []
     if not isinstance(rules, yaml.SequenceNode):
         raise _invalid(rules, "“rules” must be a list")
@@ -129,7 +138,8 @@ def _rule_nodes(root: yaml.Node) -> list[yaml.MappingNode]:
     return list(rules.value)
 
 
-def _entry(node: yaml.MappingNode) -> RuleEntry:
+def rule_node_read(node: yaml.Node) -> RuleEntry:
+    """Raises RulesFileInvalid."""
     values, lines = _fields(node, "a rule", _READERS, _required)
     for name in ("match", "calendar", "escalation"):
         part = next((value for key, value in _pairs(node, "a rule") if key == name), None)
@@ -142,6 +152,13 @@ def _entry(node: yaml.MappingNode) -> RuleEntry:
         overrides = tuple(spec for spec, _ in overrides)
     spec = RuleSpec(**values.pop("calendar", {}), **values.pop("escalation", {}), **_renamed(values))
     return RuleEntry(spec, overrides, _line(node), lines)
+
+
+def override_node_read(node: yaml.Node) -> tuple[OverrideSpec, dict[str, int]]:
+    """With the lines of its fields. Raises RulesFileInvalid."""
+    values, lines = _fields(node, "an override", _OVERRIDE_READERS, lambda _: _REQUIRED_OF_OVERRIDE)
+    values["expires_at"] = values.pop("expires", None)
+    return OverrideSpec(**values), {**lines, "": _line(node)}
 
 
 def _required(names: Mapping[str, Any]) -> Sequence[str]:
@@ -198,26 +215,23 @@ def _escalation(node: yaml.Node) -> dict[str, Any]:
 
 
 def _overrides(node: yaml.Node) -> list[tuple[OverrideSpec, dict[str, int]]]:
-    if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
+    if _is_empty(node):
         return []
     if not isinstance(node, yaml.SequenceNode):
         raise ValueError("must be a list")  # noqa: TRY004
     read, problems = [], []
     for item in node.value:
         try:
-            values, lines = _fields(item, "an override", _OVERRIDE_READERS, lambda _: _REQUIRED_OF_OVERRIDE)
+            read.append(override_node_read(item))
         except RulesFileInvalid as error:
             problems += error.problems
-            continue
-        values["expires_at"] = values.pop("expires", None)
-        read.append((OverrideSpec(**values), {**lines, "": _line(item)}))
     if problems:
         raise RulesFileInvalid(problems)
     return read
 
 
 def _limit(node: yaml.Node) -> int | None:
-    return limit_read(_string(node))
+    return limit_read(str(node.value) if isinstance(node, TypedNode) else _string(node))
 
 
 def _moment(node: yaml.Node) -> datetime:
@@ -239,7 +253,7 @@ def _pairs(node: yaml.Node, what: str) -> Iterator[tuple[str, yaml.Node]]:
 
 
 def _string(node: yaml.Node) -> str:
-    if not isinstance(node, yaml.ScalarNode):
+    if not isinstance(node, yaml.ScalarNode) or isinstance(node, TypedNode):
         raise ValueError("must be a string")  # noqa: TRY004 - about the file, not about our types
     return str(node.value)
 
@@ -287,6 +301,10 @@ def _value(node: yaml.Node) -> Any:
     if not isinstance(node, yaml.ScalarNode):
         return None
     return yaml.SafeLoader("").construct_object(node)
+
+
+def _is_empty(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.tag == NULL and not isinstance(node, TypedNode)
 
 
 def _line(node: yaml.Node) -> int:

@@ -101,6 +101,12 @@ def rules_of(tenant_id: int) -> list[RuleInfo]:
     return [rule_info(row) for row in rows]
 
 
+def rules_page(*, tenant_id: int, after_id: int | None, limit: int) -> list[RuleInfo]:
+    """By id."""
+    rows = Rule.objects.filter(tenant_id=tenant_id, id__gt=after_id or 0).order_by("id")
+    return [rule_info(row) for row in rows[:limit]]
+
+
 def rule_get(*, tenant_id: int, rule_id: int) -> RuleInfo:
     """Raises NotFound, also for another tenant's rule."""
     row = Rule.objects.filter(tenant_id=tenant_id, id=rule_id).first()
@@ -118,6 +124,20 @@ def overrides_of(*, tenant_id: int, rule_id: int) -> list[OverrideInfo]:
     """In the order of their values, the ones that are over too."""
     rows = Override.objects.filter(tenant_id=tenant_id, rule_id=rule_id).order_by("values")
     return [override_info(row) for row in rows]
+
+
+def overrides_page(*, tenant_id: int, rule_id: int, after_id: int | None, limit: int) -> list[OverrideInfo]:
+    """By id, the ones that are over too."""
+    rows = Override.objects.filter(tenant_id=tenant_id, rule_id=rule_id, id__gt=after_id or 0).order_by("id")
+    return [override_info(row) for row in rows[:limit]]
+
+
+def overrides_all(tenant_id: int) -> dict[int, list[OverrideInfo]]:
+    """By rule, in the order of their values, the ones that are over too."""
+    held: dict[int, list[OverrideInfo]] = {}
+    for row in Override.objects.filter(tenant_id=tenant_id).order_by("values"):
+        held.setdefault(row.rule_id, []).append(override_info(row))
+    return held
 
 
 def override_get(*, tenant_id: int, rule_id: int, override_id: int) -> OverrideInfo:

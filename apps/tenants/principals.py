@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.core.errors import ApplicationError, Forbidden, NotFound
+from apps.core.errors import Forbidden, NotFound, Unauthenticated
 from apps.core.negotiation import AnyAccept
 from apps.core.parsing import PlainJSONParser, size_verify
 from apps.core.scope import tenant_scope
@@ -24,11 +24,6 @@ from apps.tenants.permissions import Permission
 from apps.tenants.selectors import TenantInfo, tenant_get
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-
-
-class Unauthenticated(ApplicationError):
-    status = 401
-    code = "unauthenticated"
 
 
 @dataclass(frozen=True, slots=True)

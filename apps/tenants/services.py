@@ -95,6 +95,11 @@ def revision_bump(*, tenant_id: int) -> int:
     return int(row[0])
 
 
+def revision_lock(*, tenant_id: int) -> int:
+    """The revision, which nobody changes before the end of the transaction. Raises NotFound."""
+    return _tenant_locked(tenant_id).revision
+
+
 def revisions_bump(*, tenant_ids: Sequence[int]) -> None:
     """`revision_bump` for many, without a publication each: the sweep finds them. In the caller's transaction."""
     rows = Tenant.objects.select_for_update().filter(id__in=tenant_ids).order_by("id")  # in one order, or two deadlock

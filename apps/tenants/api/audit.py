@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from apps.core.errors import Invalid
 from apps.core.openapi import AUTH, answers
+from apps.core.paging import number_asked
 from apps.tenants.audit.chain import moment_write
 from apps.tenants.audit.reading import EntryInfo, Wanted, entries_of
 from apps.tenants.permissions import Permission
@@ -67,10 +68,13 @@ class AuditView(AdminView):
             _text(asked, "actor"), _text(asked, "action"), _text(asked, "target"), _moment(asked, "since"),
             _moment(asked, "until"),
         )  # fmt: skip
-        limit = _number(asked, "limit", MOST) or 100
+        limit = number_asked(asked, "limit", MOST) or 100
         with self.scope():
             found = entries_of(
-                tenant_id=self.tenant_id, wanted=wanted, before_seq=_number(asked, "cursor", 2**62), limit=limit + 1
+                tenant_id=self.tenant_id,
+                wanted=wanted,
+                before_seq=number_asked(asked, "cursor", 2**62),
+                limit=limit + 1,
             )
         following = found[limit - 1].seq if len(found) > limit else None
         return Response({"entries": [_entry(one) for one in found[:limit]], "next": following})
@@ -92,15 +96,6 @@ def _text(asked: Mapping[str, str], name: str) -> str:
     if len(text) > 254 or "\0" in text:
         raise Invalid(f"{name} is not valid.", fields={name: "Use at most 254 characters."})
     return text
-
-
-def _number(asked: Mapping[str, str], name: str, most: int) -> int | None:
-    text = asked.get(name)
-    if not text:
-        return None
-    if not text.isascii() or not text.isdecimal() or len(text) > 19 or not 1 <= int(text) <= most:
-        raise Invalid(f"{name} is not valid.", fields={name: f"Must be a whole number between 1 and {most}."})
-    return int(text)
 
 
 def _moment(asked: Mapping[str, str], name: str) -> datetime | None:
