@@ -17,6 +17,7 @@ from apps.limits.api.rules import (
     RuleView,
 )
 from apps.tenants.api.audit import AuditView
+from apps.tenants.api.tokens import MeView, RefreshView, RevokeView, TokenView
 
 urlpatterns = [
     path("v1/check", CheckView.as_view(), name="check"),
@@ -38,6 +39,10 @@ urlpatterns = [
     path("v1/rate-limits/<int:rule_id>/mode", RuleModeView.as_view(), name="rule-mode"),
     path("v1/rate-limits/<int:rule_id>/overrides", OverridesView.as_view(), name="overrides"),
     path("v1/rate-limits/<int:rule_id>/overrides/<int:override_id>", OverrideView.as_view(), name="override"),
+    path("v1/me", MeView.as_view(), name="me"),
+    path("v1/token", TokenView.as_view(), name="token"),
+    path("v1/token/refresh", RefreshView.as_view(), name="token-refresh"),
+    path("v1/token/revoke", RevokeView.as_view(), name="token-revoke"),
     path("v1/<path:rest>", UnknownView.as_view(), name="unknown"),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),

@@ -70,6 +70,7 @@ app.conf.update(
         "notifications-sweep": {"task": "notifications.sweep", "schedule": 5.0, "options": {"expires": 5}},
         "notifications-purge": {"task": "notifications.purge", "schedule": 86_400.0, "options": {"expires": 86_400}},
         "invitations-sweep": {"task": "tenants.invitations_sweep", "schedule": 60.0, "options": {"expires": 60}},
+        "tokens-purge": {"task": "tenants.tokens_purge", "schedule": 86_400.0, "options": {"expires": 86_400}},
         "cells-ensure": {"task": "tenants.cells_ensure", "schedule": 300.0, "options": {"expires": 300}},
     },
     task_ignore_result=True,

@@ -61,6 +61,9 @@ class Env(msgspec.Struct, frozen=True):
     email_from: Annotated[str, Meta(description="sender of the product's mails")] = "Ratelimiter <hello@localhost>"
     secret_scanning_keys: Annotated[str, Meta(description="id=base64,… of those who may report leaked keys")] = ""
     sealing_keys: Annotated[str, Meta(description="comma-separated Fernet keys for secrets at rest; newest first")] = ""
+    token_keys: Annotated[
+        str, Meta(description="version:hex, comma-separated, 32 bytes each, that sign API tokens; the newest signs")
+    ] = ""
     twilio_account_sid: Annotated[str, Meta(description="Twilio's account; empty sends no SMS")] = ""
     twilio_auth_token: str = ""
     twilio_from: Annotated[str, Meta(description="the number that SMS come from")] = ""
@@ -131,6 +134,20 @@ class Env(msgspec.Struct, frozen=True):
             raise EnvironmentInvalid("SEALING_KEYS: each must be 32 bytes in URL-safe base64")
         return keys
 
+    def tokens(self) -> list[tuple[str, bytes]]:
+        """(version, seed of an Ed25519 key), newest first; without any, one made of SECRET_KEY."""
+        if not self.token_keys:
+            return [("0", hmac.digest(self.secret_key.encode(), b"keys of tokens", "sha256"))]
+        try:
+            found = sorted(
+                ((int(version), bytes.fromhex(seed)) for version, seed in _pairs(self.token_keys)), reverse=True
+            )
+        except ValueError:
+            found = []
+        if not found or any(len(seed) != 32 for _, seed in found):
+            raise EnvironmentInvalid("TOKEN_KEYS: must look like 1:hexdigits,2:hexdigits, 64 digits each")
+        return [(str(version), seed) for version, seed in found]
+
     def scanners(self) -> dict[str, str]:
         """Key id → public key, DER in base64."""
         pairs = [part.strip().partition("=") for part in self.secret_scanning_keys.split(",") if part.strip()]
@@ -154,14 +171,15 @@ class Env(msgspec.Struct, frozen=True):
     def peppers(self) -> list[tuple[int, str]]:
         """(version, hex secret), newest first."""
         try:
-            found = [(int(version), bytes.fromhex(secret).hex()) for version, secret in self._pepper_parts()]
+            found = [(int(version), bytes.fromhex(secret).hex()) for version, secret in _pairs(self.key_peppers)]
         except ValueError:
             raise EnvironmentInvalid("KEY_PEPPERS: must look like 1:hexdigits,2:hexdigits") from None
         return sorted(found, reverse=True)
 
-    def _pepper_parts(self) -> list[tuple[str, str]]:
-        pairs = [part.strip().partition(":") for part in self.key_peppers.split(",")]
-        return [(version, secret) for version, _, secret in pairs]
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    parts = [part.strip().partition(":") for part in text.split(",")]
+    return [(version, secret) for version, _, secret in parts]
 
 
 env = environ_read(Env, os.environ)

@@ -94,6 +94,7 @@ def _environment() -> dict[str, str]:
     made = {
         "SECRET_KEY": secrets.token_urlsafe(48),
         "KEY_PEPPERS": f"1:{secrets.token_hex(32)}",
+        "TOKEN_KEYS": f"1:{secrets.token_hex(32)}",
         "SANDBOX_SECRET_KEY": f"sk_test_{secrets.token_hex(16)}",
         "SANDBOX_WEBHOOK_SECRET": f"whsec_{secrets.token_hex(16)}",
     }

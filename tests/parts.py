@@ -22,6 +22,7 @@ _STARTED = pytest.StashKey[tuple[Parts, Path]]()
 TEST_SECRETS = {
     "SECRET_KEY": "only-for-tests-" + "0" * 40,
     "KEY_PEPPERS": "1:" + "1f" * 32,
+    "TOKEN_KEYS": "1:" + "2e" * 32 + ",2:" + "3d" * 32,
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
-AUTH: list[Any] = [{"apiKey": []}]
+AUTH: list[Any] = [{"apiKey": []}, {"token": []}]
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 _TEXT = {"type": "string"}
 _MEMBERS = {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "code": _TEXT, "detail": _TEXT}

@@ -1,5 +1,7 @@
 """Who there is: cells, tenants in cells, people, and who belongs where. All of it in the shared schema."""
 
+import uuid
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -69,6 +71,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(db_default=Now(), editable=False)
+    generation = models.PositiveIntegerField(
+        default=0, db_default=0, editable=False, help_text="Raised, it ends all sessions and tokens."
+    )
 
     objects = UserManager()
 
@@ -81,6 +86,31 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def get_session_auth_hash(self) -> str:
+        """What sessions and families of tokens were begun under: another password or generation ends them."""
+        return f"{super().get_session_auth_hash()}.{self.generation}"
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        return (f"{held}.{self.generation}" for held in super().get_session_auth_fallback_hash())
+
+
+class TokenFamily(models.Model):
+    """One login of a program: the tokens that came of it, each from the one before. It ends as a whole."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    auth_hash = models.CharField(max_length=96, help_text="The user's get_session_auth_hash when it began.")
+    turn = models.PositiveIntegerField(default=1, help_text="How many refresh tokens it has had; the last is valid.")
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["expires_at"], name="tenants_tokenfamily_old")]
+
+    def __str__(self) -> str:
+        return f"tokens {self.id} of user {self.user_id}"
 
 
 class Membership(models.Model):

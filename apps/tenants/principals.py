@@ -80,7 +80,7 @@ class AdminView(APIView):
     def check_permissions(self, request: Request) -> None:
         """Raises Unauthenticated; Forbidden, also for a suspended tenant."""
         if request.auth is None:
-            raise Unauthenticated("send an API key as “Authorization: Bearer rl_…” or as “X-API-Key: rl_…”")
+            raise Unauthenticated("send an API key or a token as “Authorization: Bearer …”")
         needed = self.permissions.get("GET" if request.method == "HEAD" else request.method or "")
         if needed is None:
             self.http_method_not_allowed(request)

@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from apps.tenants import invitations, services
+from apps.tenants import invitations, services, tokens
 
 
 @shared_task(name="tenants.cells_ensure")
@@ -19,3 +19,8 @@ def invitations_sweep() -> None:
     """What a crash, or a mail server that was away, left."""
     for invitation_id in invitations.invitations_unsent(now=timezone.now()):
         invitations.invitation_send(invitation_id=invitation_id, now=timezone.now())
+
+
+@shared_task(name="tenants.tokens_purge")
+def tokens_purge() -> None:
+    tokens.tokens_purge(now=timezone.now())

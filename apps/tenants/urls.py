@@ -1,10 +1,12 @@
 from django.urls import path
 
+from apps.tenants.api.tokens import keys
 from apps.tenants.views import audit, invitations, organisations, team
 
 app_name = "tenants"
 
 urlpatterns = [
+    path(".well-known/jwks.json", keys, name="token_keys"),
     path("home", organisations.home, name="home"),
     path("account", organisations.account, name="account"),
     path("invitations/<str:token>", invitations.invitation, name="invitation"),

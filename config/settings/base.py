@@ -100,6 +100,7 @@ CELL_CAPACITY = 1_000  # tenants in a cell
 # Redis
 COUNTERS_URL = env.counters()
 KEY_PEPPERS = env.peppers()
+TOKEN_KEYS = env.tokens()
 DOOR_WORKERS = env.door_workers
 SPOOL_DIR = env.spool_dir
 SPOOL_MAX_BYTES = env.spool_max_bytes
@@ -193,7 +194,10 @@ LANES_A_TENANT = 4  # deliveries of one medium that a tenant may have under way 
 ENTITLEMENTS = "apps.plans.selectors.entitlements_of"  # plans and notifications are rooms on one floor
 
 # API
-API_AUTHENTICATION = ["apps.apikeys.authentication.KeyAuthentication"]  # who asks the admin API, tried in this order
+API_AUTHENTICATION = [  # who asks the admin API, tried in this order
+    "apps.apikeys.authentication.KeyAuthentication",
+    "apps.tenants.authentication.TokenAuthentication",
+]
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
@@ -212,7 +216,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "APPEND_COMPONENTS": {
-        "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "rl_{live|test}_…"}}
+        "securitySchemes": {
+            "apiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "rl_{live|test}_…"},
+            "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "POST /api/v1/token"},
+        }
     },
 }
 

@@ -282,6 +282,7 @@ CHANGES = {
 }  # fmt: skip
 
 _OURS = "the house's own rows, not a tenant's"
+_PERSON = "a person, who may belong to no organisation or to many"
 _HELPER = "writes for services that say it"
 _DERIVED = "follows from what was said already"
 _NOTICE = "is itself the record of what happened"
@@ -291,8 +292,13 @@ NOT_SAID = {
     "tenants.invitations.invitation_send": "carries by mail what was said when it was asked for",
     "tenants.services.cell_create": _OURS,
     "tenants.services.cells_ensure": _OURS,
-    "tenants.services.user_ensure": "a person, who may belong to no organisation or to many",
-    "tenants.services.user_update": "a person, who may belong to no organisation or to many",
+    "tenants.services.user_ensure": _PERSON,
+    "tenants.services.user_update": _PERSON,
+    "tenants.tokens.logins_end": _PERSON,
+    "tenants.tokens.tokens_begin": _PERSON,
+    "tenants.tokens.tokens_refresh": _PERSON,
+    "tenants.tokens.tokens_revoke": _PERSON,
+    "tenants.tokens.tokens_purge": "what is old goes, as documented",
     "tenants.services.key_index_put": _HELPER,
     "tenants.services.key_index_end": _HELPER,
     "tenants.services.revision_bump": _DERIVED,
