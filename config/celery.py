@@ -69,6 +69,7 @@ app.conf.update(
         "analytics-tables": {"task": "analytics.tables_ensure", "schedule": 3_600.0, "options": {"expires": 3_600}},
         "notifications-sweep": {"task": "notifications.sweep", "schedule": 5.0, "options": {"expires": 5}},
         "notifications-purge": {"task": "notifications.purge", "schedule": 86_400.0, "options": {"expires": 86_400}},
+        "answers-purge": {"task": "tenants.answers_purge", "schedule": 86_400.0, "options": {"expires": 86_400}},
         "invitations-sweep": {"task": "tenants.invitations_sweep", "schedule": 60.0, "options": {"expires": 60}},
         "tokens-purge": {"task": "tenants.tokens_purge", "schedule": 86_400.0, "options": {"expires": 86_400}},
         "cells-ensure": {"task": "tenants.cells_ensure", "schedule": 300.0, "options": {"expires": 300}},

@@ -4,12 +4,14 @@ Whoever asks is a Principal, whatever they showed. The classes of `settings.API_
 above and are tried in their order, make one or return None for a credential that is not of their kind.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, cast
 
 from django.conf import settings
+from django.utils import timezone
 from django.utils.module_loading import import_string
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -20,6 +22,7 @@ from apps.core.errors import Forbidden, NotFound, Unauthenticated
 from apps.core.negotiation import AnyAccept
 from apps.core.parsing import PlainJSONParser, size_verify
 from apps.core.scope import tenant_scope
+from apps.tenants.idempotency.answering import Answer, Asking, answer_find, answer_keep, fingerprint_of, key_read
 from apps.tenants.permissions import Permission
 from apps.tenants.selectors import TenantInfo, tenant_get
 
@@ -44,7 +47,8 @@ class Principal:
 class AdminView(APIView):
     """`permissions` says by method what is needed; GET's is HEAD's, too. A method without one does not exist.
 
-    What is not there and what is another tenant's answer 404 in the same bytes.
+    What is not there and what is another tenant's answer 404 in the same bytes. A POST with an Idempotency-Key runs
+    inside the tenant's scope as a whole.
     """
 
     content_negotiation_class = AnyAccept
@@ -76,6 +80,8 @@ class AdminView(APIView):
         """Raises ApplicationError."""
         super().initial(request, *args, **kwargs)
         size_verify(request)
+        if request.method == "POST" and "Idempotency-Key" in request.headers:
+            vars(self)["post"] = partial(self._once, cast("Any", type(self)).post)
 
     def check_permissions(self, request: Request) -> None:
         """Raises Unauthenticated; Forbidden, also for a suspended tenant."""
@@ -90,6 +96,20 @@ class AdminView(APIView):
         self.tenant = tenant_get(self.tenant_id)
         if self.tenant.suspended_at is not None:
             raise Forbidden("this tenant is suspended")
+
+    def _once(self, post: Callable[..., Response], request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Raises ApplicationError."""
+        asking = Asking(
+            self.tenant_id, self.principal.kind, self.principal.id, key_read(request.headers["Idempotency-Key"]),
+            fingerprint_of(request.get_full_path(), request.data),
+        )  # fmt: skip
+        with self.scope():
+            held = answer_find(asking, now=timezone.now())
+            if held is not None:
+                return Response(held.body, held.status, headers=held.headers | {"Idempotency-Replayed": "true"})
+            response = post(self, request, *args, **kwargs)
+            answer_keep(asking, Answer(response.status_code, response.data, dict(response.headers)))
+        return response
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, NotFound):

@@ -2,6 +2,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.tenants import invitations, services, tokens
+from apps.tenants.idempotency import answering
 
 
 @shared_task(name="tenants.cells_ensure")
@@ -24,3 +25,8 @@ def invitations_sweep() -> None:
 @shared_task(name="tenants.tokens_purge")
 def tokens_purge() -> None:
     tokens.tokens_purge(now=timezone.now())
+
+
+@shared_task(name="tenants.answers_purge")
+def answers_purge() -> None:
+    answering.answers_purge(now=timezone.now())

@@ -45,7 +45,7 @@ SHARED_APPS = [
     "apps.analytics",
     "apps.billing",
 ]
-TENANT_APPS = ["apps.tenants.audit", "apps.notifications", "apps.apikeys", "apps.limits"]
+TENANT_APPS = ["apps.tenants.audit", "apps.tenants.idempotency", "apps.notifications", "apps.apikeys", "apps.limits"]
 INSTALLED_APPS = SHARED_APPS + TENANT_APPS
 
 MIDDLEWARE = [

@@ -290,6 +290,8 @@ _LEDGER = "is itself a ledger that is only appended to"
 _STRIPE = "a copy of what Stripe says"
 NOT_SAID = {
     "tenants.invitations.invitation_send": "carries by mail what was said when it was asked for",
+    "tenants.idempotency.answering.answer_keep": _DERIVED,
+    "tenants.idempotency.answering.answers_purge": _DERIVED,
     "tenants.services.cell_create": _OURS,
     "tenants.services.cells_ensure": _OURS,
     "tenants.services.user_ensure": _PERSON,

@@ -7,6 +7,7 @@ from django.db import DatabaseError, IntegrityError, ProgrammingError, connectio
 
 from apps.core.scope import ScopeConflict, TenantUnknown, tenant_scope
 from apps.limits.services import sharding_set
+from apps.tenants.idempotency.answering import Answer, Asking, answer_keep
 from tests.database import owner_connection
 from tests.factories import key_make, notices_fill, override_make, rule_make
 
@@ -36,6 +37,8 @@ def fill(member):
     with tenant_scope(member.tenant_id):
         sharding_set(tenant_id=member.tenant_id, shards=1, dimension="user")
     key_make(member.tenant_id)
+    with tenant_scope(member.tenant_id):
+        answer_keep(Asking(member.tenant_id, "key", 1, "once", "f"), Answer(201, {}, {}))
     notices_fill(member)
 
 
