@@ -19,6 +19,7 @@ app.conf.update(
         "billing.mirror_*": {"queue": "default"},
         "billing.giving*": {"queue": "default"},
         "billing.spend_alerts": {"queue": "default"},
+        "billing.deletion_follow": {"queue": "default"},
         "billing.*": {"queue": "rollups"},
         "analytics.drain": {"queue": "ingest"},
         "analytics.settle": {"queue": "rollups"},
@@ -38,6 +39,7 @@ app.conf.update(
         "notifications.purge": {"queue": "notify"},
         "notifications.member_invited": {"queue": "notify"},
         "tenants.cells_ensure": {"queue": "cells"},
+        "tenants.deletion_purge": {"queue": "cells"},
     },
     beat_schedule={
         "publish-sweep": {"task": "limits.publish_sweep", "schedule": 10.0, "options": {"expires": 10}},
@@ -72,6 +74,7 @@ app.conf.update(
         "answers-purge": {"task": "tenants.answers_purge", "schedule": 86_400.0, "options": {"expires": 86_400}},
         "invitations-sweep": {"task": "tenants.invitations_sweep", "schedule": 60.0, "options": {"expires": 60}},
         "tokens-purge": {"task": "tenants.tokens_purge", "schedule": 86_400.0, "options": {"expires": 86_400}},
+        "deletions-sweep": {"task": "tenants.deletions_sweep", "schedule": 3_600.0, "options": {"expires": 3_600}},
         "cells-ensure": {"task": "tenants.cells_ensure", "schedule": 300.0, "options": {"expires": 300}},
     },
     task_ignore_result=True,

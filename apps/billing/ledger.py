@@ -48,7 +48,8 @@ SELECT tenant_id, usage_hour, counted - posted AS delta, next_seq FROM (
         (SELECT coalesce(max(seq) + 1, 0) FROM billing.usage u WHERE u.tenant_id = asked.tenant_id
          AND u.meter = %(meter)s AND u.usage_hour = asked.usage_hour) AS next_seq
     FROM ({asked}) AS asked
-) AS hours WHERE counted <> posted ORDER BY tenant_id, usage_hour
+) AS hours WHERE counted <> posted
+AND NOT EXISTS (SELECT FROM analytics.erased gone WHERE gone.tenant_id = hours.tenant_id) ORDER BY tenant_id, usage_hour
 """
 _LATE = """
 SELECT tenant_id, at AS usage_hour FROM analytics.late_hour WHERE found_at > %(late_since)s AND at < %(until)s

@@ -32,6 +32,12 @@ def mirror_sync(gateway: StripeGateway, *, customer: str, now: datetime) -> bool
     raise RuntimeError(f"{customer} refers to more than {ASKED_AT_MOST} things that are not known")
 
 
+@transaction.atomic
+def mirror_forget(*, customer: str) -> None:
+    mirror.customer_forget(customer)
+    Mirrored.objects.filter(customer=customer).delete()
+
+
 def mirrored_since(customer: str, moment: datetime) -> bool:
     """Whether Stripe was asked after it: then what was news at that moment is written down."""
     return Mirrored.objects.filter(customer=customer, asked_at__gt=moment).exists()

@@ -52,6 +52,9 @@ class Account(models.Model):
     next_plan_code = models.CharField(max_length=32, blank=True, help_text="The plan that begins at the renewal.")
     settle_at = models.DateTimeField(null=True, blank=True, help_text="When a period may have ended that is unsettled.")
     changing_until = models.DateTimeField(null=True, blank=True, help_text="While Stripe is asked to change the plan.")
+    ended_by_deletion = models.BooleanField(
+        default=False, db_default=False, help_text="It does not renew because the organisation is to be deleted."
+    )
     created_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(null=True, blank=True, help_text="When Stripe was asked last.")
 
@@ -166,6 +169,24 @@ class Invoice(models.Model):
     class Meta:
         managed = False
         db_table = "billing_invoice"
+
+
+class KeptInvoice(models.Model):
+    """What the law has us keep of an invoice when its tenant is gone; the document is at Stripe. Money in cents."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    tenant_id = models.BigIntegerField()
+    number = models.CharField(max_length=64)
+    status = models.CharField(max_length=32)
+    made_at = models.DateTimeField()
+    period_starts_at = models.DateTimeField(null=True)
+    period_ends_at = models.DateTimeField(null=True)
+    total_cents = models.BigIntegerField()
+    paid_cents = models.BigIntegerField()
+    credited_cents = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return self.number
 
 
 class Card(models.Model):

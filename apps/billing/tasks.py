@@ -8,7 +8,18 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.analytics.ingest.database import connect
-from apps.billing import accounts, giving, happenings, ledger, notices, reconciliation, settling, spending, telling
+from apps.billing import (
+    accounts,
+    erasing,
+    giving,
+    happenings,
+    ledger,
+    notices,
+    reconciliation,
+    settling,
+    spending,
+    telling,
+)
 from apps.billing.gateways.errors import StripeUnknown
 from apps.billing.gateways.stripe import gateway
 from apps.billing.metering import quota_counters_raise
@@ -155,6 +166,12 @@ def givings_sweep() -> None:
         return
     for giving_id in giving.givings_open(now=timezone.now()):
         giving.giving_carry(gateway(), giving_id=giving_id, now=timezone.now())
+
+
+@shared_task(name="billing.deletion_follow", autoretry_for=(StripeUnknown,), max_retries=5, retry_backoff=2)
+def deletion_follow(tenant_id: int) -> None:
+    if settings.STRIPE_SECRET_KEY:
+        erasing.deletion_follow(gateway(), tenant_id=tenant_id, now=timezone.now())
 
 
 def periods_of(tenant_id: int) -> list[BilledPeriod]:

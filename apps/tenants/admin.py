@@ -80,7 +80,11 @@ class TenantAdmin(ModelAdmin):  # type: ignore[misc]
     def _suspend_all(self, request: HttpRequest, queryset: QuerySet[Tenant], words: str) -> None:
         at = timezone.now() if words == "Suspended." else None
         for tenant in queryset:
-            tenant_suspend(tenant_id=tenant.id, at=at)
+            try:
+                tenant_suspend(tenant_id=tenant.id, at=at)
+            except ApplicationError as error:
+                messages.error(request, f"{tenant.slug}: {error.detail}")
+                return
             self.log_change(request, tenant, words)
         messages.success(request, words)
 

@@ -116,6 +116,18 @@ class OwnershipForm(forms.Form):
         self.order_fields(["member", "password"])
 
 
+class DeletionForm(forms.Form):
+    name = forms.CharField(
+        max_length=200, label="Name of the organisation", widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    password = forms.CharField(
+        max_length=1_000,
+        label="Your password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+
 class AccountForm(forms.Form):
     name = forms.CharField(
         max_length=80,

@@ -181,6 +181,46 @@ class Invitation(models.Model):
         return f"{self.email} to {self.tenant_id} as {self.role}"
 
 
+class Deletion(models.Model):
+    """Somebody asked for a tenant to be deleted. Until `due_at` it is suspended and can be taken back.
+
+    The row outlives the tenant: `tenant_id` is then a number of nobody, and nothing here says whose it was.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    tenant_id = models.BigIntegerField()
+    asked_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    suspended_before_at = models.DateTimeField(null=True, help_text="Since when it was suspended already.")
+    try_after = models.DateTimeField(help_text="When whoever sends the mail next may begin.")
+    told_at = models.DateTimeField(null=True, help_text="When the owners had their mail.")
+    taken_back_at = models.DateTimeField(null=True)
+    begun_at = models.DateTimeField(null=True, help_text="From then on it cannot be taken back.")
+    purged_at = models.DateTimeField(null=True, help_text="When nothing was left.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant_id"],
+                name="tenants_deletion_once",
+                condition=models.Q(taken_back_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="tenants_deletion_begun_or_taken_back",
+                condition=models.Q(begun_at__isnull=True) | models.Q(taken_back_at__isnull=True),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["due_at"], name="tenants_deletion_open",
+                condition=models.Q(purged_at__isnull=True, taken_back_at__isnull=True),
+            )
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"tenant {self.tenant_id} by {self.due_at:%Y-%m-%d}"
+
+
 class KeyIndex(models.Model):
     """Which tenant an API key's digest belongs to, and what doors must know of it; no scope is needed to read it."""
 

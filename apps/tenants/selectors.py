@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from apps.core.errors import NotFound
-from apps.tenants.models import Cell, Invitation, KeyIndex, Membership, Tenant, User
+from apps.tenants.models import Cell, Deletion, Invitation, KeyIndex, Membership, Tenant, User
 from apps.tenants.permissions import Permission, role_allows
 
 
@@ -122,6 +122,29 @@ def invitation_info(row: Invitation) -> InvitationInfo:
         row.id, _tenant_info(row.tenant), row.email, row.role, by, row.asked_at, row.sent_at, row.expires_at,
         row.accepted_at, row.revoked_at,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionInfo:
+    """`begun_at`: it cannot be taken back any more."""
+
+    id: int
+    tenant_id: int
+    asked_at: datetime
+    due_at: datetime
+    begun_at: datetime | None
+
+
+def deletion_open(tenant_id: int) -> DeletionInfo | None:
+    """The one that was asked for and not taken back."""
+    row = Deletion.objects.filter(tenant_id=tenant_id, taken_back_at=None, purged_at=None).first()
+    return None if row is None else DeletionInfo(row.id, tenant_id, row.asked_at, row.due_at, row.begun_at)
+
+
+def owners_of(tenant_id: int) -> list[str]:
+    """Their addresses."""
+    rows = Membership.objects.filter(tenant_id=tenant_id, role=Membership.Role.OWNER, user__is_active=True)
+    return list(rows.order_by("id").values_list("user__email", flat=True))
 
 
 def user_id_by_email(email: str) -> int | None:

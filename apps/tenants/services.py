@@ -16,7 +16,7 @@ from apps.core.enqueue import enqueue, enqueue_regardless
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.tenants.audit.writing import Target, audit_write
 from apps.tenants.models import SLUG, Cell, KeyIndex, Membership, Tenant, User
-from apps.tenants.selectors import TenantInfo, cells_with_room, tenant_get
+from apps.tenants.selectors import TenantInfo, cells_with_room, deletion_open, tenant_get
 
 MAX_SLUG = 48
 FULL_SHARE = 0.8  # from here on the next cell is made
@@ -66,9 +66,13 @@ def tenant_update(*, tenant_id: int, name: str, timezone: str) -> TenantInfo:
 
 @transaction.atomic
 def tenant_suspend(*, tenant_id: int, at: datetime | None) -> None:
-    """None lifts the suspension. Doors refuse a suspended tenant's keys with 403. Raises NotFound."""
+    """None lifts the suspension. Doors refuse a suspended tenant's keys with 403. Raises NotFound, and Conflict where
+    the deletion was asked for: it is lifted by taking that back.
+    """
     revision_bump(tenant_id=tenant_id)
     before = _tenant_locked(tenant_id)
+    if at is None and deletion_open(tenant_id):
+        raise Conflict("An owner asked for its deletion. Whoever takes that back lifts the suspension, too.")
     Tenant.objects.filter(id=tenant_id).update(suspended_at=at)
     audit_write(
         tenant_id=tenant_id,

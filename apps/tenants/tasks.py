@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from apps.tenants import invitations, services, tokens
+from apps.tenants import deletion, erasing, invitations, services, tokens
 from apps.tenants.idempotency import answering
 
 
@@ -30,3 +30,19 @@ def tokens_purge() -> None:
 @shared_task(name="tenants.answers_purge")
 def answers_purge() -> None:
     answering.answers_purge(now=timezone.now())
+
+
+@shared_task(name="tenants.deletion_mail")
+def deletion_mail(deletion_id: int) -> None:
+    deletion.deletion_mail(deletion_id=deletion_id, now=timezone.now())
+
+
+@shared_task(name="tenants.deletion_purge")
+def deletion_purge(deletion_id: int) -> None:
+    erasing.purge(deletion_id=deletion_id, now=timezone.now())
+
+
+@shared_task(name="tenants.deletions_sweep")
+def deletions_sweep() -> None:
+    """What is due, and what a crash left."""
+    deletion.deletions_sweep(now=timezone.now())

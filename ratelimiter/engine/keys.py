@@ -53,6 +53,11 @@ def tenant_tag(tenant: int, shard: int = -1) -> str:
     return f"{{{tenant}}}" if shard < 0 else f"{{{tenant}.{shard}}}"
 
 
+def tenant_patterns(tenant: int) -> tuple[str, ...]:
+    """For SCAN: every key that stands in the tenant's own slots."""
+    return f"*{{{tenant}}}*", f"*{{{tenant}.*}}*"
+
+
 def counter_prefix(tag: str, rule: Rule) -> str:
     """`rule.id` is 0 for a limit that came with the check, which is told by its name."""
     return f"ratelimit:{tag}:{rule.type}:{rule.id or f'inline.{rule.namespace}.{rule.name}'}:"

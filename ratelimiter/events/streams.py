@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ratelimiter.events.bus import TOPIC, BusError, Done, Message, OffsetLost
+from ratelimiter.events.topics import DEAD, TOPICS
 
 MAX_MEMORY_BYTES = 1 << 30  # of the server; past it nothing is sent, so that the broker beside the streams lives
 DEAD_LETTERS = 100_000
@@ -24,6 +25,7 @@ UNREAD = 100_000  # records that a partition of the other topics keeps
 
 _ID = f"{TOPIC}:id"
 _DEAD = f"{TOPIC}:dead"
+_DEAD_KEPT_MS = next(topic.keep_days for topic in TOPICS if topic.name == DEAD) * 86_400_000
 _SYNC = f"{TOPIC}:sync"
 _FIELD = b"r"
 _SYNC_TIMEOUT_MS = 10_000
@@ -152,6 +154,7 @@ class StreamsReader:
         """Raises BusError."""
         with _said():
             self._client = _client(url)
+        self._dead_stale_s = 0.0
         self._reached: dict[int, str] = {}  # what this connection has returned, and so has seen in place
 
     def read(self, positions: Mapping[int, str], *, max_records: int, timeout_s: float) -> list[Message]:
@@ -203,6 +206,14 @@ class StreamsReader:
         if position:
             with _said():
                 _ask(self._client, "XTRIM", _stream(partition), "MINID", "=", position)
+                self._dead_trim()
+
+    def _dead_trim(self) -> None:
+        """Dead letters hold events in plain: they go by age, as on Kafka."""
+        if time.monotonic() >= self._dead_stale_s:
+            oldest_ms = int(time.time() * 1_000) - _DEAD_KEPT_MS
+            _ask(self._client, "XTRIM", _DEAD, "MINID", "=", f"{oldest_ms}-0")
+            self._dead_stale_s = time.monotonic() + 60
 
     def dead_letter(self, payload: bytes, reason: str, *, partition: int, position: str) -> None:
         with _said():

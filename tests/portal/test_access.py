@@ -86,6 +86,8 @@ PAGES = {
     "tenants:audit_csv": ("get", MANAGERS),
     "tenants:team": ("get", EVERYBODY),
     "tenants:settings": ("get", MANAGERS),
+    "tenants:deletion": ("get", {"owner"}),
+    "tenants:restore": ("post", {"owner"}),
     "tenants:member_invite": ("post", MANAGERS),
     "tenants:invitation_resend": ("post", MANAGERS),
     "tenants:invitation_revoke": ("post", MANAGERS),

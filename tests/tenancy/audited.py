@@ -21,6 +21,7 @@ from apps.notifications.services import mute
 from apps.plans.models import TenantPlan
 from apps.plans.services import plan_set, spend_cap_set, trial_begin, trials_end
 from apps.tenants import invitations
+from apps.tenants.deletion import deletion_ask, deletion_take_back
 from apps.tenants.invitations import (
     invitation_accept,
     invitation_resend,
@@ -125,6 +126,10 @@ def _link(alice):
     return invitations._token(Invitation.objects.get(id=_invite(alice).id))
 
 
+def _deletion(alice):
+    return deletion_ask(tenant_id=alice.tenant_id, name="Alice", user_id=alice.user_id, password=PASSWORD, now=NOW)
+
+
 def _user():
     return user_create(email="sam@example.com", password=PASSWORD)
 
@@ -137,6 +142,10 @@ CHANGES = {
         "tenant.updated", _nothing, lambda a, _: tenant_update(tenant_id=a.tenant_id, name="A", timezone="UTC")),
     "tenants.services.tenant_suspend": (
         "tenant.suspended", _nothing, lambda a, _: tenant_suspend(tenant_id=a.tenant_id, at=NOW)),
+    "tenants.deletion.deletion_ask": (
+        "tenant.deletion_asked", _nothing, lambda a, _: _deletion(a)),
+    "tenants.deletion.deletion_take_back": (
+        "tenant.restored", _deletion, lambda a, _: deletion_take_back(tenant_id=a.tenant_id, now=NOW)),
     "tenants.services.membership_put": (
         "member.added",
         _nothing, lambda a, _: membership_put(tenant_id=a.tenant_id, user_id=_user(), role="viewer")),
@@ -287,8 +296,24 @@ _HELPER = "writes for services that say it"
 _DERIVED = "follows from what was said already"
 _NOTICE = "is itself the record of what happened"
 _LEDGER = "is itself a ledger that is only appended to"
+_GOES = "the log goes with its tenant; that it was asked for was said"
 _STRIPE = "a copy of what Stripe says"
 NOT_SAID = {
+    "tenants.deletion.deletion_mail": "carries by mail what was said when it was asked for",
+    **{
+        f"{room}.erasing.holdings_register": "writes nothing: it names what a purge calls"
+        for room in ("tenants", "plans", "analytics", "billing")
+    },
+    "tenants.erasing.purge": _GOES,
+    "tenants.erasing.rows_erase": _GOES,
+    "tenants.erasing.sessions_end": _GOES,
+    "plans.erasing.contract_plans_rename": _GOES,
+    "analytics.erasing.late_events_refuse": _GOES,
+    "billing.erasing.customer_erase": _GOES,
+    "billing.erasing.deletion_follow": "does at Stripe what was said when the deletion was asked for or taken back",
+    "billing.erasing.invoices_keep": _GOES,
+    "billing.erasing.reasons_erase": _GOES,
+    "billing.mirroring.mirror_forget": _GOES,
     "tenants.invitations.invitation_send": "carries by mail what was said when it was asked for",
     "tenants.idempotency.answering.answer_keep": _DERIVED,
     "tenants.idempotency.answering.answers_purge": _DERIVED,

@@ -181,7 +181,7 @@ class Ingest:
     def _tallying(self, now: datetime) -> Tallying:
         self._identifiers.batch_begin(time.monotonic())
         self._raw.batch_begin(now.timestamp())
-        return Tallying(known=self._source, raw=self._raw, window=_window(now))
+        return Tallying(known=self._source, raw=self._raw, window=_window(now), erased=self._erased())
 
     def _progress(self, tally: Tally) -> Drained:
         """What comes last in a transaction, because it cannot be undone here and must not be half done."""
@@ -231,6 +231,10 @@ class Ingest:
         assert row is not None
         until: datetime = row[0]
         return until
+
+    def _erased(self) -> set[int]:
+        rows = self._connection.execute("SELECT tenant_id FROM analytics.erased")
+        return {tenant for (tenant,) in rows}
 
     def _pseudonymised(self) -> set[int]:
         rows = self._connection.execute("SELECT tenant_id FROM analytics.preference WHERE pseudonymise")

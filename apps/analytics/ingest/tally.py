@@ -6,6 +6,7 @@ back until it is known who may count them.
 """
 
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 import msgspec
@@ -13,7 +14,7 @@ import msgspec
 from apps.analytics.ingest.raw import RawRows
 from ratelimiter.events.bus import Message
 from ratelimiter.events.schema import VERSION, Event, Group, record_decode
-from ratelimiter.events.totals import CHECK_WIDTH, MINUTE_MS, RULE_WIDTH, Totals
+from ratelimiter.events.totals import CHECK_WIDTH, MINUTE_MS, RULE_WIDTH, Collapsed, Totals
 
 Place = tuple[str, int]  # boot id, partition
 
@@ -69,10 +70,16 @@ class Tally:
 
 
 class Tallying:
-    """`known(boot, partition)` is the source as it was committed last."""
+    """`known(boot, partition)` is the source as it was committed last. What doors that were long away bring of tenants
+    who are `erased` is passed over.
+    """
 
-    def __init__(self, *, known: Callable[[Place], Source], raw: RawRows, window: TimeWindow) -> None:
+    def __init__(
+        self, *, known: Callable[[Place], Source], raw: RawRows, window: TimeWindow,
+        erased: AbstractSet[int] = frozenset(),
+    ) -> None:  # fmt: skip
         self._known = known
+        self._erased = erased
         self._raw = raw
         self._window = window
         self.tally = Tally()
@@ -143,16 +150,26 @@ class Tallying:
             if ahead < 0:  # part of it was counted already, and nobody can tell which
                 self._bury(message, f"{group.collapsed.count} collapsed events overlap what was counted")
             else:
-                self.tally.totals.merge(group.collapsed)
+                self.tally.totals.merge(self._living(group.collapsed))
                 self.tally.events += group.collapsed.count
 
     def _events(self, message: Message, events: list[Event]) -> None:
+        if self._erased:
+            events = [event for event in events if event.tenant not in self._erased]
         from_ms, until_ms = self._window.from_ms, self._window.until_ms
         for event in events:
             if event.recorded or not from_ms <= event.at_ms < until_ms:
                 events = [event for event in events if self._is_plain(message, event)]
                 break
         self._count(events)
+
+    def _living(self, collapsed: Collapsed) -> Collapsed:
+        if not self._erased:
+            return collapsed
+        checks = [row for row in collapsed.checks if row[0][0] not in self._erased]
+        return msgspec.structs.replace(
+            collapsed, checks=checks, rules=[row for row in collapsed.rules if row[0][0] not in self._erased]
+        )
 
     def _is_plain(self, message: Message, event: Event) -> bool:
         """False when the event is not to be counted now, or never; it is where it belongs then."""

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import stripe
+from django.apps import apps
 from djstripe import models
 from djstripe.models.base import StripeModel
 
@@ -103,6 +104,16 @@ def customer_write(seen: Seen) -> None:
             _write(model, things)
             kept = [thing["id"] for thing in things]
             model.objects.filter(customer_id=seen.customer["id"]).exclude(id__in=kept).delete()
+
+
+def customer_forget(customer: str) -> int:
+    """Everything that dj-stripe's tables hold of a customer. Returns how many rows went."""
+    gone = 0
+    for model in apps.get_app_config("djstripe").get_models():
+        names = {held.name for held in model._meta.concrete_fields if held.is_relation}  # noqa: SLF001
+        if "customer" in names:
+            gone += model._default_manager.filter(customer__id=customer).delete()[0]  # noqa: SLF001
+    return gone + int(models.Customer.objects.filter(id=customer).delete()[0])
 
 
 def _listed(gateway: StripeGateway, path: str) -> Iterator[dict[str, Any]]:

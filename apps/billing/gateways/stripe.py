@@ -81,6 +81,19 @@ class StripeGateway:
         with told_apart():
             self._client.v1.customers.update(customer, {"email": email})
 
+    def customer_delete(self, customer: str) -> None:
+        """Ends its subscription at once; its invoices stay at Stripe. One that is gone already is fine. Raises
+        StripeUnknown, StripeRefused.
+        """
+        import stripe
+
+        with told_apart():
+            try:
+                self._client.v1.customers.delete(customer)
+            except stripe.InvalidRequestError as error:
+                if error.http_status != 404 and error.code != "resource_missing":
+                    raise
+
     def checkout_url(self, *, customer: str, prices: list[str], success_url: str, cancel_url: str) -> str:
         """A hosted page on which the first of `prices` is bought and the metered one agreed to. Raises StripeUnknown,
         StripeRefused.

@@ -9,6 +9,8 @@ ACTIONS = {
     "tenant.suspended": "suspended",
     "tenant.resumed": "lifted the suspension of",
     "tenant.ownership_transferred": "handed over the ownership of",
+    "tenant.deletion_asked": "asked for the deletion of",
+    "tenant.restored": "took back the deletion of",
     "member.added": "added the member",
     "member.role_changed": "changed the role of",
     "member.removed": "removed the member",

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import template
 
-from apps.tenants.selectors import MemberInfo
+from apps.tenants.selectors import DeletionInfo, MemberInfo, deletion_open
 
 register = template.Library()
 
@@ -21,3 +21,10 @@ def may(context: Any, permission: str) -> bool:
     """`{% may "rules_edit" as can_edit %}`; an unknown permission raises."""
     member: MemberInfo = context["request"].member
     return member.may(permission)
+
+
+@register.simple_tag(takes_context=True)
+def leaving(context: Any) -> DeletionInfo | None:
+    """`{% leaving as deletion %}`: it is to be deleted. Only a suspended one is, so others cost no query."""
+    tenant = context["request"].tenant
+    return deletion_open(tenant.id) if tenant.suspended_at else None

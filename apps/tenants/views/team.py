@@ -27,6 +27,7 @@ _MAY_WORDS = {
     Permission.BILLING_VIEW: "see plan and bills",
     Permission.BILLING_EDIT: "change what is paid",
     Permission.OWNERS_EDIT: "make and remove owners",
+    Permission.TENANT_DELETE: "delete the organisation",
 }
 
 

@@ -1,0 +1,93 @@
+"""The end of a tenant, as money sees it.
+
+Asked for: the subscription does not renew. Taken back: it does again. Purged: what Stripe said of invoices is written
+down as numbers, the customer is deleted at Stripe, which ends what was left of the subscription and keeps its invoices
+as the law asks, and our copy of what Stripe knows goes.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.billing.accounts import account_sync
+from apps.billing.gateways import stripe as gateways
+from apps.billing.gateways.stripe import StripeGateway
+from apps.billing.mirroring import mirror_forget, mirror_sync
+from apps.billing.models import PAYING, Account, Giving, Invoice, KeptInvoice
+from apps.core.scope import tenant_scope
+from apps.tenants.holdings import Elsewhere, Holding, When, elsewhere_declare, holdings_declare
+from apps.tenants.selectors import deletion_open
+
+_LAW = "tax law asks for it; numbers, times and ids, nothing that names anybody"
+
+
+def holdings_register() -> None:
+    holdings_declare(
+        Holding(table="public.billing_account", hidden=("changing_until", "seen_at", "settle_at", "ended_by_deletion")),
+        Holding(table="public.billing_dunning"),
+        Holding(table="public.billing_giving", kept=_LAW, hidden=("given_by",)),
+        Holding(table="public.billing_happening", not_exported="what was told to others of bills, which are here"),
+        Holding(table="public.billing_keptinvoice", kept=_LAW, not_exported="made when the tenant goes"),
+        Holding(table="public.billing_settlement", kept=_LAW),
+        Holding(table="public.billing_spendalert"),
+        Holding(table="billing.overage", kept=_LAW),
+        Holding(table="billing.usage", kept=_LAW),
+    )
+    elsewhere_declare(
+        Elsewhere("the customer at Stripe, and our copy", When.BEFORE, customer_erase),
+        Elsewhere("reasons of credits and refunds", When.WITHIN, reasons_erase),
+    )
+
+
+def deletion_follow(gateway: StripeGateway, *, tenant_id: int, now: datetime) -> bool:
+    """Brings the subscription to where it should be; whether anything was to be done. May be repeated. Raises what the
+    gateway raises.
+    """
+    account = Account.objects.filter(tenant_id=tenant_id, status__in=PAYING).exclude(subscription="").first()
+    if account is None:
+        return False
+    wanted = deletion_open(tenant_id) is not None
+    if wanted and account.ends_at is None:
+        gateway.subscriptions.end_at_renewal(account.subscription)
+        Account.objects.filter(tenant_id=tenant_id).update(ended_by_deletion=True)
+    elif not wanted and account.ended_by_deletion:
+        gateway.subscriptions.keep(account.subscription)
+        Account.objects.filter(tenant_id=tenant_id).update(ended_by_deletion=False)
+    else:
+        return False
+    account_sync(gateway, customer=account.customer, now=now)
+    return True
+
+
+def customer_erase(tenant_id: int) -> None:
+    """Raises what the gateway raises."""
+    account = Account.objects.filter(tenant_id=tenant_id).first()
+    if account is None:
+        return
+    gateway = gateways.gateway()
+    mirror_sync(gateway, customer=account.customer, now=timezone.now())
+    invoices_keep(tenant_id=tenant_id)
+    gateway.customer_delete(account.customer)
+    mirror_forget(customer=account.customer)
+
+
+def invoices_keep(*, tenant_id: int) -> int:
+    """Their numbers, as the law asks; the documents are at Stripe."""
+    with tenant_scope(tenant_id):
+        found = [
+            KeptInvoice(
+                id=held.id, tenant_id=tenant_id, number=held.number, status=held.status, made_at=held.made_at,
+                period_starts_at=held.period_starts_at, period_ends_at=held.period_ends_at,
+                total_cents=held.total_cents, paid_cents=held.paid_cents, credited_cents=held.credited_cents,
+            )
+            for held in Invoice.objects.filter(tenant_id=tenant_id)
+        ]  # fmt: skip
+    KeptInvoice.objects.bulk_create(found, ignore_conflicts=True)
+    return len(found)
+
+
+@transaction.atomic
+def reasons_erase(tenant_id: int) -> None:
+    """Staff wrote them, perhaps with somebody's name in them."""
+    Giving.objects.filter(tenant_id=tenant_id).update(reason="of an organisation that is deleted", refused="")

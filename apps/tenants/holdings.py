@@ -1,0 +1,71 @@
+"""Where a tenant's data lies, and what becomes of it when the tenant goes.
+
+Every room says it of its own tables when it starts (AppConfig.ready), and of what it keeps elsewhere; so this room
+needs to know none of those above it. Deletion and export read the same list. A table of the database that carries a
+tenant and that nobody declared fails tests/tenancy/test_deletion.py.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class When(StrEnum):
+    """`BEFORE` its rows go, outside of transactions; `WITHIN` the transaction in which the last ones go; `AFTER` that,
+    when nobody can make anything of the tenant's any more.
+    """
+
+    BEFORE = "before"
+    WITHIN = "within"
+    AFTER = "after"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """A table with a column `tenant_id`; its schema is `cell` for one that every cell has.
+
+    `kept` says why its rows stay for ever (then they hold nothing that names anybody). `hidden` are columns that no
+    export shows, because they are secrets or of use to us only; `not_exported` says why the whole table is left out.
+    """
+
+    table: str
+    kept: str = ""
+    hidden: tuple[str, ...] = ()
+    not_exported: str = ""
+
+    @property
+    def schema(self) -> str:
+        return self.table.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        return self.table.partition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What lies in no such table. `erase` gets the tenant's id and may be called any number of times."""
+
+    what: str
+    when: When
+    erase: Callable[[int], None]
+
+
+_holdings: dict[str, Holding] = {}
+_elsewhere: dict[str, Elsewhere] = {}
+
+
+def holdings_declare(*holdings: Holding) -> None:
+    _holdings.update({holding.table: holding for holding in holdings})
+
+
+def elsewhere_declare(*places: Elsewhere) -> None:
+    _elsewhere.update({place.what: place for place in places})
+
+
+def holdings() -> list[Holding]:
+    return sorted(_holdings.values(), key=lambda holding: holding.table)
+
+
+def elsewhere(when: When) -> list[Elsewhere]:
+    return [place for place in _elsewhere.values() if place.when is when]
