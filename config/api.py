@@ -4,6 +4,8 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from apps.analytics.api.views import BreakdownView, EventsView, MarkersView, SeriesView, TopView
+from apps.apikeys.api.keys import KeyRevokeView, KeyRotateView, KeysView, KeyView
+from apps.billing.api.views import BillingView, InvoicesView
 from apps.core.unknown import UnknownView
 from apps.limits.api.check import CheckView, ExplainView, RefundView, ReleaseView
 from apps.limits.api.overrides import OverridesView, OverrideView
@@ -16,7 +18,16 @@ from apps.limits.api.rules import (
     RulesView,
     RuleView,
 )
+from apps.notifications.api.views import ChannelsView, InboxView
 from apps.tenants.api.audit import AuditView
+from apps.tenants.api.members import (
+    InvitationResendView,
+    InvitationRevokeView,
+    InvitationsView,
+    MembersView,
+    MemberView,
+)
+from apps.tenants.api.tenant import TenantView
 from apps.tenants.api.tokens import MeView, RefreshView, RevokeView, TokenView
 
 urlpatterns = [
@@ -39,6 +50,20 @@ urlpatterns = [
     path("v1/rate-limits/<int:rule_id>/mode", RuleModeView.as_view(), name="rule-mode"),
     path("v1/rate-limits/<int:rule_id>/overrides", OverridesView.as_view(), name="overrides"),
     path("v1/rate-limits/<int:rule_id>/overrides/<int:override_id>", OverrideView.as_view(), name="override"),
+    path("v1/api-keys", KeysView.as_view(), name="api-keys"),
+    path("v1/api-keys/<int:key_id>", KeyView.as_view(), name="api-key"),
+    path("v1/api-keys/<int:key_id>/rotate", KeyRotateView.as_view(), name="api-key-rotate"),
+    path("v1/api-keys/<int:key_id>/revoke", KeyRevokeView.as_view(), name="api-key-revoke"),
+    path("v1/members", MembersView.as_view(), name="members"),
+    path("v1/members/<int:user_id>", MemberView.as_view(), name="member"),
+    path("v1/members/invitations", InvitationsView.as_view(), name="invitations"),
+    path("v1/members/invitations/<int:invitation_id>/resend", InvitationResendView.as_view(), name="invitation-resend"),
+    path("v1/members/invitations/<int:invitation_id>/revoke", InvitationRevokeView.as_view(), name="invitation-revoke"),
+    path("v1/tenants/current", TenantView.as_view(), name="tenant"),
+    path("v1/billing", BillingView.as_view(), name="billing"),
+    path("v1/billing/invoices", InvoicesView.as_view(), name="invoices"),
+    path("v1/notifications", InboxView.as_view(), name="notifications"),
+    path("v1/notifications/channels", ChannelsView.as_view(), name="channels"),
     path("v1/me", MeView.as_view(), name="me"),
     path("v1/token", TokenView.as_view(), name="token"),
     path("v1/token/refresh", RefreshView.as_view(), name="token-refresh"),

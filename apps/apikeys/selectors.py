@@ -48,6 +48,13 @@ def keys_of(tenant_id: int) -> list[KeyInfo]:
     return [key_info(row, last_used_at=used.get(row.id)) for row in rows]
 
 
+def keys_page(*, tenant_id: int, after_id: int | None, limit: int) -> list[KeyInfo]:
+    """By id, those that have ended too."""
+    used = _last_used(tenant_id)
+    rows = ApiKey.objects.filter(tenant_id=tenant_id, id__gt=after_id or 0).order_by("id")[:limit]
+    return [key_info(row, last_used_at=used.get(row.id)) for row in rows]
+
+
 def key_get(*, tenant_id: int, key_id: int) -> KeyInfo:
     """Raises NotFound."""
     row = ApiKey.objects.filter(tenant_id=tenant_id, id=key_id).first()

@@ -13,9 +13,10 @@ from django.conf import settings
 
 from apps.apikeys.models import SCOPES, ApiKey
 from apps.apikeys.selectors import KeyInfo, key_info
-from apps.core.errors import Conflict, Invalid, NotFound
+from apps.core.errors import Conflict, Forbidden, Invalid, NotFound
 from apps.core.scope import tenant_scope
 from apps.tenants.audit.writing import Target, audit_write
+from apps.tenants.permissions import Permission, scopes_beyond
 from apps.tenants.selectors import TenantInfo
 from apps.tenants.services import key_index_end, key_index_put, tenant_create
 from ratelimiter.snapshot.keyring import Pepper, key_digest, key_generate
@@ -55,9 +56,14 @@ def key_create(
     scopes: Sequence[str] = ("check",),
     expires_at: datetime | None = None,
     created_by_id: int | None = None,
+    granted_by: frozenset[Permission] | None = None,
 ) -> KeyIssued:
-    """Raises Invalid with the fields at fault, Conflict at the most keys that a tenant may have."""
-    _fields_verify(name=name, scopes=scopes)
+    """`granted_by` is what whoever makes it may, None for the house.
+
+    Raises Invalid with the fields at fault, Forbidden for scopes beyond that, Conflict at the most keys there may be.
+    """
+    _fields_verify(name=name, scopes=scopes, expires_at=expires_at)
+    _grant_require(scopes, granted_by)
     if ApiKey.objects.filter(tenant_id=tenant_id, revoked_at=None).count() >= settings.MAX_KEYS:
         raise Conflict(f"There are {settings.MAX_KEYS} API keys already; revoke one that is no longer used.")
     issued = _issue(
@@ -86,17 +92,25 @@ def key_revoke(*, tenant_id: int, key_id: int, now: datetime) -> None:
 
 
 def key_rotate(
-    *, tenant_id: int, key_id: int, overlap: timedelta, now: datetime, created_by_id: int | None = None
+    *,
+    tenant_id: int,
+    key_id: int,
+    overlap: timedelta,
+    now: datetime,
+    created_by_id: int | None = None,
+    granted_by: frozenset[Permission] | None = None,
 ) -> KeyIssued:
     """A new key like the old one, which goes on working for `overlap`; zero ends it at once.
 
-    Raises NotFound, Conflict for a key that has ended, Invalid for an overlap below zero or above 90 days.
+    Raises NotFound, Conflict for a key that has ended, Invalid for an overlap below zero or above 90 days, Forbidden
+    for a key that may more than `granted_by`.
     """
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise Invalid("The overlap is not valid.", fields={"overlap": "Choose between none and 90 days."})
     old = ApiKey.objects.select_for_update().filter(tenant_id=tenant_id, id=key_id).first()
     if old is None:
         raise NotFound(f"there is no API key {key_id}")
+    _grant_require(old.scopes, granted_by)
     if not key_info(old).is_active(now):
         raise Conflict("This API key has ended; make a new one instead.")
     issued = _issue(
@@ -179,13 +193,22 @@ def _issue(
     return KeyIssued(key_info(row), secret)
 
 
+def _grant_require(scopes: Sequence[str], granted_by: frozenset[Permission] | None) -> None:
+    beyond = [] if granted_by is None else scopes_beyond(scopes, granted_by)
+    if beyond:
+        text = f"A key with the scope “{beyond[0]}” may more than you may yourself."
+        raise Forbidden(text, fields={"scopes": text})
+
+
 def _newest_pepper() -> Pepper:
     version, secret = settings.KEY_PEPPERS[0]
     return Pepper(version, bytes.fromhex(secret))
 
 
-def _fields_verify(*, name: str, scopes: Sequence[str]) -> None:
+def _fields_verify(*, name: str, scopes: Sequence[str], expires_at: datetime | None) -> None:
     fields = {}
+    if expires_at is not None and not 1970 <= expires_at.year <= 9998:
+        fields["expires_at"] = "This is no moment that a key could end at."
     if not 1 <= len(name.strip()) <= 64:
         fields["name"] = "Use 1 to 64 characters."
     if not scopes:

@@ -21,7 +21,7 @@ from apps.core.errors import ApplicationError, NotFound
 from apps.core.forms import errors_take
 from apps.tenants.access import TenantRequest, member_view
 from apps.tenants.forms import TenantForm
-from apps.tenants.permissions import Permission
+from apps.tenants.permissions import ROLE_PERMISSIONS, Permission
 
 NEW_KEY_S = 300
 PER_PAGE = 50
@@ -65,6 +65,7 @@ def create(request: TenantRequest) -> HttpResponse:
                 scopes=form.cleaned_data["scopes"],
                 expires_at=timezone.now() + lifetime if lifetime else None,
                 created_by_id=request.member.user_id,
+                granted_by=ROLE_PERMISSIONS[request.member.role],
             )
         except ApplicationError as error:
             errors_take(form, error)
@@ -100,6 +101,7 @@ def rotate(request: TenantRequest, key_id: int) -> HttpResponse:
                 overlap=form.duration(),
                 now=timezone.now(),
                 created_by_id=request.member.user_id,
+                granted_by=ROLE_PERMISSIONS[request.member.role],
             )
         except ApplicationError as error:
             errors_take(form, error)

@@ -77,13 +77,16 @@ def limit_read(text: str) -> int | None:
 
 def expiry_read(text: str, zone: ZoneInfo) -> datetime:
     """A day ends at its last midnight. Raises ValueError with a sentence."""
+    moment: datetime | None
     try:
         moment = datetime.fromisoformat(text)
         if len(text) <= len("2026-12-31"):
             moment = datetime.combine(moment.date() + timedelta(days=1), time())
-        return moment if moment.tzinfo else moment.replace(tzinfo=zone)
     except (ValueError, OverflowError):
-        raise ValueError(f"“{text}” is no moment; write 2026-12-31 or 2026-12-31T18:00.") from None
+        moment = None
+    if moment is None or not 1970 <= moment.year <= 9998:  # a moment in every zone
+        raise ValueError(f"“{text}” is no moment; write 2026-12-31 or 2026-12-31T18:00.")
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
 def _spec(cells: Sequence[str], dimensions: int, zone: ZoneInfo) -> OverrideSpec:

@@ -47,7 +47,7 @@ class InvitationOver(Conflict):
 
 
 @transaction.atomic
-def invite(*, tenant_id: int, email: str, role: str, by_id: int, by_role: str, now: datetime) -> InvitationInfo:
+def invite(*, tenant_id: int, email: str, role: str, by_id: int | None, by_role: str, now: datetime) -> InvitationInfo:
     """Raises Invalid, Forbidden, Conflict."""
     email = _email_clean(email)
     role_verify(role)

@@ -47,5 +47,10 @@ def scopes_allow(scopes: Iterable[str]) -> frozenset[Permission]:
     return frozenset().union(*(SCOPE_PERMISSIONS[scope] for scope in scopes))
 
 
+def scopes_beyond(scopes: Iterable[str], permissions: frozenset[Permission]) -> list[str]:
+    """Those that allow what the permissions do not: nobody gives a key more than they may themselves."""
+    return [scope for scope in scopes if not SCOPE_PERMISSIONS[scope] <= permissions]
+
+
 def role_allows(role: str, permission: Permission | str) -> bool:
     return Permission(permission) in ROLE_PERMISSIONS[role]

@@ -78,12 +78,26 @@ class Colleague:
 
 def members_of_tenant(tenant_id: int) -> list[Colleague]:
     rows = Membership.objects.select_related("user").filter(tenant_id=tenant_id).order_by("created_at", "id")
-    return [Colleague(row.user_id, row.user.email, row.user.name, row.role, row.created_at) for row in rows]
+    return [_colleague(row) for row in rows]
+
+
+def members_page(*, tenant_id: int, after_id: int | None, limit: int) -> list[Colleague]:
+    """By the user's id."""
+    rows = Membership.objects.select_related("user").filter(tenant_id=tenant_id, user_id__gt=after_id or 0)
+    return [_colleague(row) for row in rows.order_by("user_id")[:limit]]
+
+
+def member_get(*, tenant_id: int, user_id: int) -> Colleague:
+    """Raises NotFound."""
+    row = Membership.objects.select_related("user").filter(tenant_id=tenant_id, user_id=user_id).first()
+    if row is None:
+        raise NotFound(f"user {user_id} is no member")
+    return _colleague(row)
 
 
 @dataclass(frozen=True, slots=True)
 class InvitationInfo:
-    """`by` is whoever invited, as they are called now."""
+    """`by` is whoever invited, as they are called now; a colleague, where they left or a program did it."""
 
     id: int
     tenant: TenantInfo
@@ -117,7 +131,7 @@ def invitation_get(invitation_id: int) -> InvitationInfo:
 
 
 def invitation_info(row: Invitation) -> InvitationInfo:
-    by = (row.invited_by.name or row.invited_by.email) if row.invited_by else "somebody who has left"
+    by = (row.invited_by.name or row.invited_by.email) if row.invited_by else "a colleague"
     return InvitationInfo(
         row.id, _tenant_info(row.tenant), row.email, row.role, by, row.asked_at, row.sent_at, row.expires_at,
         row.accepted_at, row.revoked_at,
@@ -209,6 +223,10 @@ def cells_with_room() -> int:
 def signups_all() -> dict[int, datetime]:
     """When each tenant came. For the whole house."""
     return dict(Tenant.objects.values_list("id", "created_at"))
+
+
+def _colleague(row: Membership) -> Colleague:
+    return Colleague(row.user_id, row.user.email, row.user.name, row.role, row.created_at)
 
 
 def _tenant_info(tenant: Tenant) -> TenantInfo:
