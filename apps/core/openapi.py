@@ -24,8 +24,9 @@ _WORDS = {
     413: "The body is too large.",
     422: "The Idempotency-Key belongs to another request.",
     428: "`If-Match` is missing.",
+    429: "Too many requests of this credential or organisation; `Retry-After` says how many seconds to wait.",
 }
-_ALWAYS = (400, 401, 403)
+_ALWAYS = (400, 401, 403, 429)
 IF_MATCH = OpenApiParameter(
     "If-Match", _TEXT, OpenApiParameter.HEADER, required=True,
     description="The ETag of what is changed, as it was read; `*` for any.",

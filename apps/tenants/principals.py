@@ -1,7 +1,8 @@
 """How a view of the admin API begins: who asks, for which tenant, and may they.
 
 Whoever asks is a Principal, whatever they showed. The classes of `settings.API_AUTHENTICATION`, which belong to rooms
-above and are tried in their order, make one or return None for a credential that is not of their kind.
+above and are tried in their order, make one or return None for a credential that is not of their kind. Then
+`settings.API_LIMITER` counts the request.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.core.errors import Forbidden, NotFound, Unauthenticated
+from apps.core.errors import ApplicationError, Forbidden, NotFound, Unauthenticated
 from apps.core.negotiation import AnyAccept
 from apps.core.parsing import PlainJSONParser, size_verify
 from apps.core.scope import tenant_scope
@@ -44,6 +45,20 @@ class Principal:
         return self.id if self.kind == "user" else None
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether one more request is within the product's own limits, the headers that say so, and the words for a no."""
+
+    is_allowed: bool
+    headers: Mapping[str, str]
+    detail: str
+
+
+class RateLimited(ApplicationError):
+    status = 429
+    code = "rate_limited"
+
+
 class AdminView(APIView):
     """`permissions` says by method what is needed; GET's is HEAD's, too. A method without one does not exist.
 
@@ -56,6 +71,7 @@ class AdminView(APIView):
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     permissions: Mapping[str, Permission] = {}
     tenant: TenantInfo
+    admission: Admission | None = None
 
     def __init_subclass__(cls) -> None:
         unguarded = [name for name in METHODS if hasattr(cls, name.lower()) and name not in cls.permissions]
@@ -83,10 +99,17 @@ class AdminView(APIView):
         if request.method == "POST" and "Idempotency-Key" in request.headers:
             vars(self)["post"] = partial(self._once, cast("Any", type(self)).post)
 
-    def check_permissions(self, request: Request) -> None:
-        """Raises Unauthenticated; Forbidden, also for a suspended tenant."""
+    def perform_authentication(self, request: Request) -> None:
+        """Raises Unauthenticated, RateLimited: whoever is known is counted, whatever they may."""
+        super().perform_authentication(request)
         if request.auth is None:
             raise Unauthenticated("send an API key or a token as “Authorization: Bearer …”")
+        self.admission = import_string(settings.API_LIMITER)(self.principal)
+        if not self.admission.is_allowed:
+            raise RateLimited(self.admission.detail)
+
+    def check_permissions(self, request: Request) -> None:
+        """Raises Forbidden, also for a suspended tenant."""
         needed = self.permissions.get("GET" if request.method == "HEAD" else request.method or "")
         if needed is None:
             self.http_method_not_allowed(request)
@@ -122,4 +145,6 @@ class AdminView(APIView):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
         response.setdefault("Cache-Control", "private, no-cache")
+        for name, value in (self.admission.headers if self.admission else {}).items():
+            response[name] = value
         return response

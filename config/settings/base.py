@@ -198,6 +198,8 @@ API_AUTHENTICATION = [  # who asks the admin API, tried in this order
     "apps.apikeys.authentication.KeyAuthentication",
     "apps.tenants.authentication.TokenAuthentication",
 ]
+API_LIMITER = "apps.limits.own.admit"
+API_REQUESTS_A_TENANT, API_REQUESTS_A_CREDENTIAL = 1_200, 600  # a minute
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],

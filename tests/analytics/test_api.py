@@ -279,5 +279,5 @@ def test_the_description_knows_every_address(client):
     assert {f"{ROOT}/{path}" for path in READS} <= set(paths)
     series = paths[f"{ROOT}/series"]["get"]
     assert {parameter["name"] for parameter in series["parameters"]} >= {"range", "since", "zone", "step", "compare"}
-    assert set(series["responses"]) == {"200", "400", "401", "403"}
+    assert set(series["responses"]) == {"200", "400", "401", "403", "429"}
     assert set(paths[f"{ROOT}/markers"]) == {"get", "post"}
