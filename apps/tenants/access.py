@@ -2,10 +2,12 @@
 
 Sets `request.member` (MemberInfo), `request.tenant` (TenantInfo) and `request.places`, everywhere that the reader
 belongs, so that a page asks for it once. Strangers get 404, exactly as for a tenant that does not exist; members
-without the permission get 403.
+without the permission get 403. Staff who look as a member are that member here, `request.look` says so, and nothing
+can be changed.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import wraps
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +18,7 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils import timezone
 
 from apps.core.scope import scoped
+from apps.tenants.looking import SAFE_METHODS, Look, LookingOnly, look_of, reading_only
 from apps.tenants.permissions import Permission
 from apps.tenants.selectors import MemberInfo, TenantInfo, memberships_of
 
@@ -28,6 +31,7 @@ class TenantRequest(HttpRequest):
     member: MemberInfo
     tenant: TenantInfo
     places: list[MemberInfo]
+    look: Look | None
 
 
 def member_view(permission: Permission, *, opens_scope: bool = True) -> Callable[[View], View]:
@@ -43,17 +47,31 @@ def member_view(permission: Permission, *, opens_scope: bool = True) -> Callable
         @login_required
         @wraps(view)
         def wrapper(request: Any, *args: Any, slug: str, **kwargs: Any) -> HttpResponseBase:
-            request.places = memberships_of(request.user.id)
-            member = next((place for place in request.places if place.tenant.slug == slug), None)
-            if member is None:
-                raise Http404
-            request.member = member
-            request.tenant = request.member.tenant
+            _enter(request, slug)
             if not request.member.may(permission):
                 raise PermissionDenied(f"Your role here is {request.member.role}; it does not include this.")
-            with timezone.override(ZoneInfo(request.tenant.timezone)):
+            with (
+                timezone.override(ZoneInfo(request.tenant.timezone)),
+                reading_only() if request.look else nullcontext(),
+            ):
                 return inner(request, *args, **kwargs)
 
         return wrapper
 
     return decorate
+
+
+def _enter(request: Any, slug: str) -> None:
+    """Raises Http404 for strangers, LookingOnly for staff who look and would change something."""
+    request.look, request.places = None, memberships_of(request.user.id)
+    look = look_of(request)
+    if look is not None:
+        lent = [place for place in memberships_of(look.user.id) if place.tenant.id == look.tenant_id]
+        if lent and lent[0].tenant.slug == slug:
+            request.look, request.places, request.user = look, lent, look.user
+            if request.method not in SAFE_METHODS:
+                raise LookingOnly
+    member = next((place for place in request.places if place.tenant.slug == slug), None)
+    if member is None:
+        raise Http404
+    request.member, request.tenant = member, member.tenant

@@ -1,5 +1,6 @@
 """Staff's view of the shared schema: tenants, people, cells. Changes go through the services."""
 
+from functools import partial
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -10,15 +11,17 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import action
 from unfold.forms import AdminPasswordChangeForm
 
 from apps.core.errors import ApplicationError
 from apps.tenants.models import Cell, Membership, Tenant, User
 from apps.tenants.services import membership_put, membership_remove, tenant_suspend, tenant_update
 from apps.tenants.staff import staff_tenant_pick
+from apps.tenants.staff_looking import look_end_view, look_view
 
 admin.site.unregister(Group)  # roles are memberships; staff are superusers
 
@@ -46,6 +49,19 @@ class TenantAdmin(ModelAdmin):  # type: ignore[misc]
     readonly_fields = ("slug", "cell", "revision", "suspended_at", "created_at")
     inlines = (MembershipInline,)
     actions = ("open_scope", "suspend", "resume")
+    actions_detail = ("look",)
+
+    def get_urls(self) -> list[Any]:
+        guard = self.admin_site.admin_view
+        return [
+            path("<int:tenant_id>/look", guard(partial(look_view, model_admin=self)), name="tenants_look"),
+            path("look/end", guard(look_end_view), name="tenants_look_end"),
+            *super().get_urls(),
+        ]
+
+    @action(description="See it as a member", url_path="see")  # type: ignore[untyped-decorator]
+    def look(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:tenants_look", args=[object_id]))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a tenant needs a seat in a cell: sign-up or manage.py tenant_create

@@ -1,6 +1,8 @@
 import pytest
 
-from tests.factories import key_make, rule_make
+from apps.tenants.services import user_create
+from tests.factories import PASSWORD, key_make, rule_make
+from tests.people import Browser
 
 
 @pytest.fixture
@@ -11,3 +13,9 @@ def rule(alice, counters):
 @pytest.fixture
 def key(alice, counters):
     return key_make(alice.tenant_id).key
+
+
+@pytest.fixture
+def staff(db):
+    user_create(email="staff@example.com", password=PASSWORD, is_staff=True)
+    return Browser().into("staff@example.com")

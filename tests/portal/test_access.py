@@ -9,6 +9,7 @@ from django.utils import timezone
 from apps.analytics.events import Cursor
 from apps.core.scope import tenant_scope
 from apps.notifications.log import deliveries_of
+from apps.tenants.audit.reading import Wanted, entries_of
 from apps.tenants.invitations import invite
 from tests.analytics.rows import Rows, ingesting
 from tests.factories import colleague_make, override_make
@@ -219,3 +220,19 @@ def test_a_role_opens_what_its_permissions_say_and_nothing_else(role, as_role, a
     assert {name for name, status in answers.items() if status == 403} == {
         name for name, (_, roles) in PAGES.items() if role not in roles
     }
+
+
+def test_staff_who_look_as_an_owner_read_every_page_and_change_nothing(staff, alice, rule, key):
+    staff.post(
+        reverse("admin:tenants_look", args=[alice.tenant_id]),
+        {"member": alice.user_id, "reason": "ticket 4711: a rule"},
+    )
+    with tenant_scope(alice.tenant_id):
+        before = entries_of(tenant_id=alice.tenant_id, wanted=Wanted(), limit=100)
+    answers = {name: visit(staff, name, alice.slug, rule, key).status_code for name in PAGES}
+    assert {name for name, status in answers.items() if status == 403} == {
+        name for name, (method, _) in PAGES.items() if method == "post"
+    }
+    assert set(answers.values()) <= {200, 302, 403}
+    with tenant_scope(alice.tenant_id):
+        assert entries_of(tenant_id=alice.tenant_id, wanted=Wanted(), limit=100) == before

@@ -10,9 +10,7 @@ from apps.limits.services import rule_delete
 from apps.limits.shares import ShardingInfo
 from apps.tenants.audit.reading import Wanted, entries_of
 from apps.tenants.models import Membership, Tenant
-from apps.tenants.services import user_create
-from tests.factories import PASSWORD, key_make, override_make, rule_make
-from tests.people import Browser
+from tests.factories import key_make, override_make, rule_make
 
 RULE = {
     "name": "by-staff", "namespace": "default", "type": "ip", "match": "{}", "key": "", "algorithm": "sliding_window",
@@ -21,12 +19,6 @@ RULE = {
     "calendar_anchor": "1", "escalation_breaches": "0", "escalation_within_ms": "0", "escalation_block_ms": "0",
     "lease": "0",
 }  # fmt: skip
-
-
-@pytest.fixture
-def staff(db):
-    user_create(email="staff@example.com", password=PASSWORD, is_staff=True)
-    return Browser().into("staff@example.com")
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from apps.tenants.invitations import (
     invitation_sign_up,
     invite,
 )
+from apps.tenants.looking import look_begin, look_end
 from apps.tenants.models import Invitation
 from apps.tenants.services import (
     membership_put,
@@ -153,6 +154,11 @@ CHANGES = {
         "member.removed",
         lambda a: colleague_make(a.tenant_id, "viewer"), lambda a, user_id: membership_remove(
             tenant_id=a.tenant_id, user_id=user_id)),
+    "tenants.looking.look_begin": (
+        "member.looked_as", _nothing, lambda a, _: look_begin(
+            tenant_id=a.tenant_id, user_id=a.user_id, reason="ticket 4711", now=NOW)),
+    "tenants.looking.look_end": (
+        "member.look_ended", _nothing, lambda a, _: look_end(tenant_id=a.tenant_id, user_id=a.user_id)),
     "tenants.invitations.invite": (
         "invitation.sent", _nothing, lambda a, _: _invite(a)),
     "tenants.invitations.invitation_resend": (

@@ -14,6 +14,8 @@ ACTIONS = {
     "member.added": "added the member",
     "member.role_changed": "changed the role of",
     "member.removed": "removed the member",
+    "member.looked_as": "looked, without changing anything, as the member",
+    "member.look_ended": "ended looking as the member",
     "invitation.sent": "invited",
     "invitation.resent": "invited again",
     "invitation.revoked": "took back the invitation of",
