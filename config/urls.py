@@ -14,6 +14,7 @@ handler500 = "apps.core.views.server_error"
 
 urlpatterns = [
     path("accounts/", include("allauth.account.urls")),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
     path("api/", include("config.api")),
     path("staff/", admin.site.urls),
     path("", include("apps.core.urls")),

@@ -17,6 +17,7 @@ from apps.core.errors import ApplicationError
 from apps.core.forms import errors_take
 from apps.core.mail import MailFolders
 from apps.core.origin import Actor, acting
+from apps.tenants.factors import CHANGES, factor_changed, session_keep
 
 FIRST_KEY_S = 3_600
 
@@ -47,6 +48,20 @@ class AccountAdapter(MailFolders, DefaultAccountAdapter):  # type: ignore[misc]
             raise ImmediateHttpResponse(page) from error
         request.opened = opened  # type: ignore[attr-defined]
         return user
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: AbstractBaseUser,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        """All that changes how somebody logs in comes by here."""
+        change = template_prefix.removeprefix("mfa/email/")
+        if change in CHANGES:
+            factor_changed(user_id=cast("int", user.pk), change=change)
+            session_keep(self.request)
+        super().send_notification_mail(template_prefix, user, {"email": str(user), **(context or {})}, email)
 
     def get_signup_redirect_url(self, request: HttpRequest) -> str:
         opened: Opened | None = getattr(request, "opened", None)

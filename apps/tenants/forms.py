@@ -1,13 +1,19 @@
 """The forms of people and organisations. They only parse; the services decide what is valid."""
 
+import struct
 from typing import Any
 from zoneinfo import available_timezones
 
 from allauth.account import forms as account_forms
+from allauth.mfa.adapter import get_adapter as get_mfa_adapter
+from allauth.mfa.base import forms as mfa_forms
+from allauth.mfa.totp.forms import ActivateTOTPForm
+from allauth.mfa.webauthn import forms as passkey_forms
 from django import forms
 from django.utils.functional import lazy
 
 _LABELS = {
+    "code": "Code",
     "login": "E-mail",
     "email": "E-mail",
     "oldpassword": "Current password",
@@ -60,6 +66,54 @@ class ChangePasswordForm(PlainFields, account_forms.ChangePasswordForm):  # type
 
 
 class ReauthenticateForm(PlainFields, account_forms.ReauthenticateForm):  # type: ignore[misc]
+    pass
+
+
+class CodeForm(PlainFields, mfa_forms.AuthenticateForm):  # type: ignore[misc]
+    pass
+
+
+class CodeAgainForm(PlainFields, mfa_forms.ReauthenticateForm):  # type: ignore[misc]
+    pass
+
+
+class AppForm(PlainFields, ActivateTOTPForm):  # type: ignore[misc]
+    pass
+
+
+_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, struct.error)
+
+
+class WellFormed:
+    """Mixed into allauth's forms of passkeys: what a browser would not send is refused; fido2 stumbles over it."""
+
+    def clean_credential(self) -> Any:
+        held = super()
+        try:
+            return held.clean_credential() if hasattr(held, "clean_credential") else self.cleaned_data["credential"]  # type: ignore[attr-defined]
+        except _MALFORMED:
+            raise get_mfa_adapter().validation_error("incorrect_code") from None
+
+    def clean(self) -> Any:
+        try:
+            return super().clean()  # type: ignore[misc]
+        except _MALFORMED:
+            raise get_mfa_adapter().validation_error("incorrect_code") from None
+
+
+class PasskeyAddForm(WellFormed, PlainFields, passkey_forms.AddWebAuthnForm):  # type: ignore[misc]
+    pass
+
+
+class PasskeyForm(WellFormed, passkey_forms.AuthenticateWebAuthnForm):  # type: ignore[misc]
+    pass
+
+
+class PasskeyLoginForm(WellFormed, passkey_forms.LoginWebAuthnForm):  # type: ignore[misc]
+    pass
+
+
+class PasskeyAgainForm(WellFormed, passkey_forms.ReauthenticateWebAuthnForm):  # type: ignore[misc]
     pass
 
 

@@ -34,6 +34,7 @@ SHARED_APPS = [
     "django_structlog",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -160,10 +161,26 @@ ACCOUNT_FORMS = {
     "reauthenticate": "apps.tenants.forms.ReauthenticateForm",
 }
 ACCOUNT_ADAPTER = "apps.apikeys.accounts.AccountAdapter"
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # of what changes how somebody logs in
 ACCOUNT_RATE_LIMITS: dict[str, str] | bool = {
     "login_failed": "10/m/ip,5/5m/key",
     "signup": "20/m/ip",
     "reset_password": "20/m/ip,5/m/key",
+}
+MFA_ADAPTER = "apps.tenants.factors.MfaAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Ratelimiter"
+MFA_TOTP_TOLERANCE = 1  # a clock may be half a minute off
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = PORTAL_URL.startswith("http://")
+MFA_FORMS = {
+    "authenticate": "apps.tenants.forms.CodeForm",
+    "reauthenticate": "apps.tenants.forms.CodeAgainForm",
+    "activate_totp": "apps.tenants.forms.AppForm",
+    "add_webauthn": "apps.tenants.forms.PasskeyAddForm",
+    "authenticate_webauthn": "apps.tenants.forms.PasskeyForm",
+    "login_webauthn": "apps.tenants.forms.PasskeyLoginForm",
+    "reauthenticate_webauthn": "apps.tenants.forms.PasskeyAgainForm",
 }
 ALLAUTH_TRUSTED_PROXY_COUNT = env.trusted_proxies
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"

@@ -327,6 +327,7 @@ NOT_SAID = {
     "tenants.services.cells_ensure": _OURS,
     "tenants.services.user_ensure": _PERSON,
     "tenants.services.user_update": _PERSON,
+    "tenants.factors.factors_reset": "said in every organisation of that person; see tests/portal/test_factors.py",
     "tenants.tokens.logins_end": _PERSON,
     "tenants.tokens.tokens_begin": _PERSON,
     "tenants.tokens.tokens_refresh": _PERSON,

@@ -24,6 +24,7 @@ from apps.tenants.tokens import ACCESS_S, Tokens, tokens_begin, tokens_refresh, 
 
 MAX_TEXT = 1_024
 _TEXT: dict[str, Any] = {"type": "string", "maxLength": MAX_TEXT}
+_CODE = _TEXT | {"description": "Of the authenticator app, or a recovery code, where the account has a second step."}
 _PAIR = {
     "type": "object",
     "required": ["token_type", "access_token", "expires_in", "refresh_token", "refresh_expires_in"],
@@ -84,12 +85,14 @@ class TokenView(APIView):
         operation_id="token", summary="Log in", tags=["token"], auth=[],
         description="Answers with an access token for `Authorization: Bearer` and a refresh token. The limits on "
         "failed logins are those of the login page.",
-        request=_body({"email": _TEXT, "password": _TEXT}), responses=_answers(_PAIR_ANSWER, 400, 401, 429),
+        request=_body({"email": _TEXT, "password": _TEXT}, code=_CODE), responses=_answers(_PAIR_ANSWER, 400, 401, 429),
     )  # fmt: skip
     def post(self, request: Request) -> Response:
-        """Raises Invalid, LoginWrong, LoginsTooMany."""
+        """Raises Invalid, LoginWrong, CodeNeeded, CodeWrong, LoginsTooMany."""
         email, password = _texts(request.data, "email", "password")
-        user_id = user_prove(request._request, email=email, password=password)  # noqa: SLF001 - allauth takes Django's
+        (code,) = _texts(request.data, "code") if "code" in request.data else ("",)
+        django_request = request._request  # noqa: SLF001 - allauth takes Django's
+        user_id = user_prove(django_request, email=email, password=password, code=code)
         return _pair(tokens_begin(user_id=user_id, now=timezone.now()))
 
     def handle_exception(self, exc: Exception) -> Response:

@@ -16,6 +16,8 @@ ACTIONS = {
     "member.removed": "removed the member",
     "member.looked_as": "looked, without changing anything, as the member",
     "member.look_ended": "ended looking as the member",
+    "member.factor_added": "added a second step to the login of",
+    "member.factor_removed": "removed a second step from the login of",
     "invitation.sent": "invited",
     "invitation.resent": "invited again",
     "invitation.revoked": "took back the invitation of",

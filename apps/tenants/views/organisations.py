@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from allauth.mfa.utils import is_mfa_enabled
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -57,7 +58,8 @@ def account(request: HttpRequest) -> HttpResponse:
         messages.success(request, "Saved.")
         return redirect("tenants:account")
     places = memberships_of(user.id)
-    return render(request, "tenants/account.html", {"form": form, "places": places}, status=422 if form.errors else 200)
+    page = {"form": form, "places": places, "has_second_step": is_mfa_enabled(user)}
+    return render(request, "tenants/account.html", page, status=422 if form.errors else 200)
 
 
 def _user(request: HttpRequest) -> User:
