@@ -7,7 +7,7 @@ BIN := .venv/bin
 # happens in a browser has the machine to itself.
 WORKERS = --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help run reset test test-fast test-long lint format bench bench-ingest bench-quick lock
+.PHONY: help run reset test test-fast test-long lint format bench bench-ingest bench-export bench-quick lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ bench: ## measure the door beside what else there is, and write docs/performance
 bench-ingest: ## measure what counting an event costs, and how far behind a busy door ingest is; prints
 	@$(PYTHON) config/bootstrap.py test
 	@$(BIN)/python -m tests.bench.ingest
+
+bench-export: ## measure how long an export of a million events takes, and its memory; prints
+	@$(PYTHON) config/bootstrap.py bench
+	@$(BIN)/python -m tests.bench.export
 
 bench-quick: ## the same in less than a minute, of fewer contenders; only prints
 	@$(PYTHON) config/bootstrap.py bench

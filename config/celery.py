@@ -75,6 +75,7 @@ app.conf.update(
         "invitations-sweep": {"task": "tenants.invitations_sweep", "schedule": 60.0, "options": {"expires": 60}},
         "tokens-purge": {"task": "tenants.tokens_purge", "schedule": 86_400.0, "options": {"expires": 86_400}},
         "deletions-sweep": {"task": "tenants.deletions_sweep", "schedule": 3_600.0, "options": {"expires": 3_600}},
+        "exports-sweep": {"task": "tenants.exports_sweep", "schedule": 300.0, "options": {"expires": 300}},
         "cells-ensure": {"task": "tenants.cells_ensure", "schedule": 300.0, "options": {"expires": 300}},
     },
     task_ignore_result=True,

@@ -44,6 +44,9 @@ class Env(msgspec.Struct, frozen=True):
     trusted_proxies: Annotated[int, Meta(ge=0, le=10, description="proxies in front whose X-Forwarded-For holds")] = 0
     debug: Annotated[bool, Meta(description="tracebacks in the browser; never in production")] = False
     door_workers: Annotated[int, Meta(ge=1, description="processes that answer checks; shares local fallbacks")] = 2
+    export_dir: Annotated[str, Meta(description="folder of exports, shared by web and workers, served by nobody")] = (
+        str(BASE_DIR / "var" / "exports")
+    )
     spool_dir: Annotated[str, Meta(description="folder of the event spool")] = str(BASE_DIR / "var" / "spool")
     spool_max_bytes: Annotated[int, Meta(ge=1_048_576, description="the oldest events go past this size")] = 2**30
     email_folder: Annotated[str, Meta(description="mails are written here unless EMAIL_HOST is set")] = str(

@@ -9,7 +9,11 @@ from apps.tenants.holdings import Elsewhere, Holding, When, elsewhere_declare, h
 def holdings_register() -> None:
     holdings_declare(
         *(Holding(table=f"analytics.{table.name}") for table in TABLES),
-        Holding(table="analytics.erased", kept="so that what comes late is not counted; a number and a time"),
+        Holding(
+            table="analytics.erased",
+            kept="so that what comes late is not counted; a number and a time",
+            not_exported="who is gone",
+        ),
         Holding(table="analytics.event_once", not_exported="ids of checks that may come twice, which events have, too"),
         Holding(table="analytics.identifier"),
         Holding(table="analytics.late_hour", not_exported="hours that were corrected; the hours themselves are there"),

@@ -16,7 +16,7 @@ from apps.billing.gateways.stripe import StripeGateway
 from apps.billing.mirroring import mirror_forget, mirror_sync
 from apps.billing.models import PAYING, Account, Giving, Invoice, KeptInvoice
 from apps.core.scope import tenant_scope
-from apps.tenants.holdings import Elsewhere, Holding, When, elsewhere_declare, holdings_declare
+from apps.tenants.holdings import Elsewhere, Holding, Shown, When, elsewhere_declare, holdings_declare, shown_declare
 from apps.tenants.selectors import deletion_open
 
 _LAW = "tax law asks for it; numbers, times and ids, nothing that names anybody"
@@ -31,8 +31,14 @@ def holdings_register() -> None:
         Holding(table="public.billing_keptinvoice", kept=_LAW, not_exported="made when the tenant goes"),
         Holding(table="public.billing_settlement", kept=_LAW),
         Holding(table="public.billing_spendalert"),
-        Holding(table="billing.overage", kept=_LAW),
+        Holding(table="billing.overage", kept=_LAW, not_exported="what Stripe was told of usage, which is here"),
         Holding(table="billing.usage", kept=_LAW),
+    )
+    shown_declare(
+        *(
+            Shown(name, f"SELECT * FROM public.billing_{name} WHERE tenant_id = public.app_tenant()")  # noqa: S608
+            for name in ("invoice", "card", "contact")
+        )
     )
     elsewhere_declare(
         Elsewhere("the customer at Stripe, and our copy", When.BEFORE, customer_erase),

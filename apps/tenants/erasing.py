@@ -21,7 +21,18 @@ from django.db import connection, transaction
 from django.db.models import F
 from psycopg import sql
 
-from apps.tenants.holdings import Elsewhere, Holding, When, elsewhere, elsewhere_declare, holdings, holdings_declare
+from apps.tenants.exporting import exports_remove
+from apps.tenants.holdings import (
+    Elsewhere,
+    Holding,
+    Shown,
+    When,
+    elsewhere,
+    elsewhere_declare,
+    holdings,
+    holdings_declare,
+    shown_declare,
+)
 from apps.tenants.models import Cell, Deletion, Membership, Tenant, User
 
 TENANTS = "public.tenants_tenant"
@@ -113,11 +124,27 @@ def holdings_register() -> None:
         Holding(table="cell.tenants_idempotency_idempotentanswer", not_exported="answers that were given already"),
         Holding(table="public.tenants_audithead", not_exported="the last entry of the audit log says the same"),
         Holding(table="public.tenants_deletion", kept="says that, and when, a tenant of that number went"),
+        Holding(table="public.tenants_export", hidden=("file", "try_after", "tries")),
         Holding(table="public.tenants_invitation", hidden=("nonce", "digest", "try_after")),
         Holding(table="public.tenants_keyindex", not_exported="digests of keys, which apikeys has, too"),
         Holding(table="public.tenants_membership"),
     )
-    elsewhere_declare(Elsewhere("people who belong to nothing else", When.WITHIN, _people_erase))
+    shown_declare(
+        Shown(
+            "organisation",
+            "SELECT t.name, t.slug, t.timezone, t.created_at, t.suspended_at, c.region FROM public.tenants_tenant t"
+            " JOIN public.tenants_cell c ON c.id = t.cell_id WHERE t.id = public.app_tenant()",
+        ),
+        Shown(
+            "people",
+            "SELECT u.id, u.email, u.name, m.role, m.created_at AS joined_at, u.last_login FROM public.tenants_user u"
+            " JOIN public.tenants_membership m ON m.user_id = u.id WHERE m.tenant_id = public.app_tenant()",
+        ),
+    )
+    elsewhere_declare(
+        Elsewhere("files of exports", When.BEFORE, exports_remove),
+        Elsewhere("people who belong to nothing else", When.WITHIN, _people_erase),
+    )
 
 
 def _rest_erase(tenant_id: int, schema: str) -> None:

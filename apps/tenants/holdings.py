@@ -51,8 +51,19 @@ class Elsewhere:
     erase: Callable[[int], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What an export shows beside tables: a query inside the tenant's scope, which it restricts to the tenant itself
+    (`public.app_tenant()`).
+    """
+
+    name: str
+    query: str
+
+
 _holdings: dict[str, Holding] = {}
 _elsewhere: dict[str, Elsewhere] = {}
+_shown: dict[str, Shown] = {}
 
 
 def holdings_declare(*holdings: Holding) -> None:
@@ -61,6 +72,14 @@ def holdings_declare(*holdings: Holding) -> None:
 
 def elsewhere_declare(*places: Elsewhere) -> None:
     _elsewhere.update({place.what: place for place in places})
+
+
+def shown_declare(*views: Shown) -> None:
+    _shown.update({view.name: view for view in views})
+
+
+def shown() -> list[Shown]:
+    return sorted(_shown.values(), key=lambda view: view.name)
 
 
 def holdings() -> list[Holding]:

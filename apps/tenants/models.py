@@ -221,6 +221,36 @@ class Deletion(models.Model):
         return f"tenant {self.tenant_id} by {self.due_at:%Y-%m-%d}"
 
 
+class Export(models.Model):
+    """Everything that a tenant has, as a file that was asked for. `file` is its name in EXPORT_DIR, empty when gone."""
+
+    id = models.BigAutoField(primary_key=True)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    asked_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    asked_at = models.DateTimeField()
+    try_after = models.DateTimeField(help_text="When whoever makes it next may begin.")
+    tries = models.SmallIntegerField(default=0)
+    done_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    told_at = models.DateTimeField(null=True)
+    file = models.CharField(max_length=80, blank=True)
+    size_bytes = models.BigIntegerField(default=0)
+    rows = models.BigIntegerField(default=0)
+    sha256 = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant"], name="tenants_export_one_at_a_time",
+                condition=models.Q(done_at__isnull=True, failed_at__isnull=True),
+            )
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"export {self.id} of {self.tenant_id}"
+
+
 class KeyIndex(models.Model):
     """Which tenant an API key's digest belongs to, and what doors must know of it; no scope is needed to read it."""
 

@@ -15,6 +15,7 @@ class Permission(StrEnum):
     AUDIT_VIEW = "audit_view"
     TENANT_EDIT = "tenant_edit"
     TENANT_DELETE = "tenant_delete"
+    TENANT_EXPORT = "tenant_export"
 
 
 _DEVELOPER = frozenset({Permission.VIEW, Permission.RULES_EDIT, Permission.KEYS_EDIT})
@@ -26,7 +27,8 @@ _ADMIN = _DEVELOPER | {
 }
 
 ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
-    "owner": _ADMIN | {Permission.TENANT_DELETE, Permission.BILLING_EDIT, Permission.OWNERS_EDIT},
+    "owner": _ADMIN
+    | {Permission.TENANT_DELETE, Permission.TENANT_EXPORT, Permission.BILLING_EDIT, Permission.OWNERS_EDIT},
     "admin": _ADMIN,
     "developer": _DEVELOPER,
     "billing": frozenset({Permission.VIEW, Permission.BILLING_VIEW, Permission.BILLING_EDIT}),

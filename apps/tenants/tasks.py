@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from apps.tenants import deletion, erasing, invitations, services, tokens
+from apps.tenants import deletion, erasing, exporting, invitations, services, tokens
 from apps.tenants.idempotency import answering
 
 
@@ -46,3 +46,14 @@ def deletion_purge(deletion_id: int) -> None:
 def deletions_sweep() -> None:
     """What is due, and what a crash left."""
     deletion.deletions_sweep(now=timezone.now())
+
+
+@shared_task(name="tenants.export_make")
+def export_make(export_id: int) -> None:
+    exporting.export_make(export_id=export_id, now=timezone.now())
+
+
+@shared_task(name="tenants.exports_sweep")
+def exports_sweep() -> None:
+    """What is too old goes, and what a crash left is made."""
+    exporting.exports_sweep(now=timezone.now())

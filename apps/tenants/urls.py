@@ -1,7 +1,7 @@
 from django.urls import path
 
 from apps.tenants.api.tokens import keys
-from apps.tenants.views import audit, deletion, invitations, organisations, team
+from apps.tenants.views import audit, deletion, export, invitations, organisations, team
 
 app_name = "tenants"
 
@@ -19,6 +19,8 @@ urlpatterns = [
     path("t/<slug:slug>/team/leave", team.leave, name="leave"),
     path("t/<slug:slug>/team/ownership", team.ownership, name="ownership"),
     path("t/<slug:slug>/settings", organisations.settings, name="settings"),
+    path("t/<slug:slug>/settings/export", export.exports, name="exports"),
+    path("t/<slug:slug>/settings/export/download", export.download, name="export_download"),
     path("t/<slug:slug>/settings/delete", deletion.deletion, name="deletion"),
     path("t/<slug:slug>/settings/restore", deletion.restore, name="restore"),
     path("t/<slug:slug>/audit", audit.audit, name="audit"),

@@ -104,6 +104,7 @@ KEY_PEPPERS = env.peppers()
 TOKEN_KEYS = env.tokens()
 DOOR_WORKERS = env.door_workers
 SPOOL_DIR = env.spool_dir
+EXPORT_DIR = env.export_dir
 SPOOL_MAX_BYTES = env.spool_max_bytes
 CACHES = {
     "default": {

@@ -88,6 +88,8 @@ PAGES = {
     "tenants:team": ("get", EVERYBODY),
     "tenants:settings": ("get", MANAGERS),
     "tenants:deletion": ("get", {"owner"}),
+    "tenants:exports": ("get", {"owner"}),
+    "tenants:export_download": ("get", {"owner"}),
     "tenants:restore": ("post", {"owner"}),
     "tenants:member_invite": ("post", MANAGERS),
     "tenants:invitation_resend": ("post", MANAGERS),

@@ -22,6 +22,7 @@ from apps.plans.models import TenantPlan
 from apps.plans.services import plan_set, spend_cap_set, trial_begin, trials_end
 from apps.tenants import invitations
 from apps.tenants.deletion import deletion_ask, deletion_take_back
+from apps.tenants.exporting import export_ask, export_link, export_make, export_open
 from apps.tenants.invitations import (
     invitation_accept,
     invitation_resend,
@@ -131,6 +132,13 @@ def _deletion(alice):
     return deletion_ask(tenant_id=alice.tenant_id, name="Alice", user_id=alice.user_id, password=PASSWORD, now=NOW)
 
 
+def _export(alice):
+    """A link to one that is made."""
+    made = export_ask(tenant_id=alice.tenant_id, user_id=alice.user_id, now=NOW)
+    export_make(export_id=made.id, now=NOW)
+    return export_link(export_id=made.id, user_id=alice.user_id)
+
+
 def _user():
     return user_create(email="sam@example.com", password=PASSWORD)
 
@@ -147,6 +155,12 @@ CHANGES = {
         "tenant.deletion_asked", _nothing, lambda a, _: _deletion(a)),
     "tenants.deletion.deletion_take_back": (
         "tenant.restored", _deletion, lambda a, _: deletion_take_back(tenant_id=a.tenant_id, now=NOW)),
+    "tenants.exporting.export_ask": (
+        "export.asked", _nothing,
+        lambda a, _: export_ask(tenant_id=a.tenant_id, user_id=a.user_id, now=NOW)),
+    "tenants.exporting.export_open": (
+        "export.downloaded", _export,
+        lambda a, link: export_open(tenant_id=a.tenant_id, user_id=a.user_id, link=link, now=NOW)),
     "tenants.services.membership_put": (
         "member.added",
         _nothing, lambda a, _: membership_put(tenant_id=a.tenant_id, user_id=_user(), role="viewer")),
@@ -310,6 +324,10 @@ NOT_SAID = {
         f"{room}.erasing.holdings_register": "writes nothing: it names what a purge calls"
         for room in ("tenants", "plans", "analytics", "billing")
     },
+    "tenants.exporting.export_make": "makes what was said when it was asked for",
+    "tenants.exporting.export_tell": "carries by mail what was said when it was asked for",
+    "tenants.exporting.exports_remove": _GOES,
+    "tenants.exporting.exports_sweep": "what is old goes, as documented",
     "tenants.erasing.purge": _GOES,
     "tenants.erasing.rows_erase": _GOES,
     "tenants.erasing.sessions_end": _GOES,

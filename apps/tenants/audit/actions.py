@@ -11,6 +11,8 @@ ACTIONS = {
     "tenant.ownership_transferred": "handed over the ownership of",
     "tenant.deletion_asked": "asked for the deletion of",
     "tenant.restored": "took back the deletion of",
+    "export.asked": "asked for an export of",
+    "export.downloaded": "downloaded an export of",
     "member.added": "added the member",
     "member.role_changed": "changed the role of",
     "member.removed": "removed the member",

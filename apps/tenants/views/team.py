@@ -28,6 +28,7 @@ _MAY_WORDS = {
     Permission.BILLING_EDIT: "change what is paid",
     Permission.OWNERS_EDIT: "make and remove owners",
     Permission.TENANT_DELETE: "delete the organisation",
+    Permission.TENANT_EXPORT: "export everything it has",
 }
 
 
