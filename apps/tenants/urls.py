@@ -9,6 +9,7 @@ urlpatterns = [
     path(".well-known/jwks.json", keys, name="token_keys"),
     path("home", organisations.home, name="home"),
     path("account", organisations.account, name="account"),
+    path("account/logout-others", organisations.logout_others, name="logout_others"),
     path("invitations/<str:token>", invitations.invitation, name="invitation"),
     path("t/<slug:slug>/team", team.team, name="team"),
     path("t/<slug:slug>/team/invite", team.member_invite, name="member_invite"),
