@@ -6,11 +6,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
+
+from apps.core.catalogue import CATALOGUE
 
 PROBLEM = "application/problem+json"
 
@@ -63,18 +66,22 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
 
 def _problem(error: Exception) -> dict[str, Any] | None:
     if isinstance(error, ApplicationError):
-        problem: dict[str, Any] = _document(error.status, error.code, error.detail)
+        problem: dict[str, Any] = problem_document(error.status, error.code, error.detail)
         if error.fields:
             problem["errors"] = [{"pointer": f"/{name}", "message": text} for name, text in error.fields.items()]
         return problem
     if isinstance(error, Http404):
-        return _document(404, "not_found", "There is nothing here by that name.")
+        return problem_document(404, "not_found", "There is nothing here by that name.")
     if isinstance(error, PermissionDenied):
-        return _document(403, "forbidden", str(error) or "You may not do that.")
+        return problem_document(403, "forbidden", str(error) or "You may not do that.")
     if isinstance(error, drf.APIException):
-        return _document(error.status_code, str(error.default_code), str(error.detail))
+        return problem_document(error.status_code, str(error.default_code), str(error.detail))
     return None
 
 
-def _document(status: int, code: str, detail: str) -> dict[str, Any]:
-    return {"type": "about:blank", "title": code.replace("_", " "), "status": status, "code": code, "detail": detail}
+def problem_document(status: int, code: str, detail: str) -> dict[str, Any]:
+    """`type` is the address of the code's page."""
+    known = CATALOGUE.get(code)
+    page = f"{settings.PORTAL_URL}/docs/errors/{code}" if known else "about:blank"
+    title = known.title if known else code.replace("_", " ")
+    return {"type": page, "title": title, "status": status, "code": code, "detail": detail}

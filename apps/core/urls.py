@@ -6,5 +6,7 @@ app_name = "core"
 
 urlpatterns = [
     path("theme", views.theme_set, name="theme"),
+    path("docs/errors", views.problems, name="problems"),
+    path("docs/errors/<slug:code>", views.problem, name="problem"),
     path("assets/<str:digest>/<str:name>", views.asset, name="asset"),
 ]

@@ -1,5 +1,8 @@
 """What belongs to no room: the theme, the bundled assets, and the pages for when something went wrong."""
 
+import json
+from http import HTTPStatus
+
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
 from django.shortcuts import render
@@ -9,7 +12,9 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.core.bundles import BundleUnknown, bundle
+from apps.core.catalogue import CATALOGUE
 from apps.core.context import THEMES, appearance
+from apps.core.errors import problem_document
 
 _YEAR_S = 31_536_000
 
@@ -37,6 +42,27 @@ def asset(request: HttpRequest, digest: str, name: str) -> HttpResponse:  # noqa
     is_exact = digest == found.digest
     response["Cache-Control"] = f"public, max-age={_YEAR_S}, immutable" if is_exact else "no-cache"
     return response
+
+
+@require_safe
+def problems(request: HttpRequest) -> HttpResponse:
+    """Open to everybody."""
+    context = {"section": "docs", "page": "errors", "problems": sorted(CATALOGUE.items())}
+    return render(request, "docs/problems.html", context)
+
+
+@require_safe
+def problem(request: HttpRequest, code: str) -> HttpResponse:
+    """Open to everybody: what the `type` of a problem document leads to."""
+    known = CATALOGUE.get(code)
+    if known is None:
+        raise Http404
+    example = json.dumps(problem_document(known.status, code, known.example), indent=2, ensure_ascii=False)
+    context = {
+        "section": "docs", "page": "errors", "code": code, "problem": known, "example": example,
+        "phrase": HTTPStatus(known.status).phrase,
+    }  # fmt: skip
+    return render(request, "docs/problem.html", context)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature

@@ -43,7 +43,19 @@ log = structlog.get_logger(__name__)
 
 
 class InvitationOver(Conflict):
-    """`code` says what became of the link: invitation_used, invitation_revoked or invitation_expired."""
+    """`code` says what became of the link."""
+
+
+class InvitationUsed(InvitationOver):
+    code = "invitation_used"
+
+
+class InvitationRevoked(InvitationOver):
+    code = "invitation_revoked"
+
+
+class InvitationExpired(InvitationOver):
+    code = "invitation_expired"
 
 
 @transaction.atomic
@@ -202,15 +214,13 @@ def _row_of(token: str, now: datetime) -> Invitation:
 
 def _usable_require(row: Invitation, now: datetime) -> None:
     """Raises InvitationOver."""
-    for code, words, is_so in (
-        ("invitation_used", "This invitation has been used already.", row.accepted_at is not None),
-        ("invitation_revoked", "This invitation has been taken back.", row.revoked_at is not None),
-        ("invitation_expired", f"This invitation ended on {row.expires_at:%-d %B %Y}.", row.expires_at <= now),
+    for over, words, is_so in (
+        (InvitationUsed, "This invitation has been used already.", row.accepted_at is not None),
+        (InvitationRevoked, "This invitation has been taken back.", row.revoked_at is not None),
+        (InvitationExpired, f"This invitation ended on {row.expires_at:%-d %B %Y}.", row.expires_at <= now),
     ):
         if is_so:
-            over = InvitationOver(words)
-            over.code = code
-            raise over
+            raise over(words)
 
 
 def _open_get(tenant_id: int, invitation_id: int) -> Invitation:

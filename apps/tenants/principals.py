@@ -68,6 +68,7 @@ class AdminView(APIView):
 
     content_negotiation_class = AnyAccept
     parser_classes = [PlainJSONParser]
+    is_admin_api = True  # for its description
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     permissions: Mapping[str, Permission] = {}
     tenant: TenantInfo

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from apps.core.catalogue import PROBLEM_SCHEMA
 from config import env as environment
 from config import staff
 from config.logging import logging_config
@@ -225,7 +226,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
     "UNAUTHENTICATED_USER": None,
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "apps.core.openapi.Schema",
     "EXCEPTION_HANDLER": "apps.core.errors.problem_handler",
 }
 SPECTACULAR_SETTINGS = {
@@ -237,10 +238,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "APPEND_COMPONENTS": {
+        "schemas": {"Problem": PROBLEM_SCHEMA},
         "securitySchemes": {
             "apiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "rl_{live|test}_…"},
             "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "POST /api/v1/token"},
-        }
+        },
     },
 }
 

@@ -8,14 +8,18 @@ from django.urls import reverse
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize("name", ["limits:landing", "plans:pricing", "limits:docs", "limits:docs_algorithms"])
+@pytest.mark.parametrize(
+    "name", ["limits:landing", "plans:pricing", "limits:docs", "limits:docs_algorithms", "core:problems"]
+)
 def test_an_open_page_answers_everybody(name, anonymous):
     answer = anonymous.get(reverse(name))
     assert answer.status_code == 200
     assert answer.content.count(b"<h1") == 1
 
 
-@pytest.mark.parametrize("name", ["limits:landing", "plans:pricing", "limits:docs", "limits:docs_algorithms"])
+@pytest.mark.parametrize(
+    "name", ["limits:landing", "plans:pricing", "limits:docs", "limits:docs_algorithms", "core:problems"]
+)
 def test_every_link_of_an_open_page_leads_somewhere(name, anonymous):
     page = anonymous.get(reverse(name)).content.decode()
     for path in set(re.findall(r'href="(/[^"#]*)', page)):

@@ -68,7 +68,7 @@ _SPAN = {
 _TOTALS = _object(**_COUNTS)
 _POINTS = _list(_object(at=_MOMENT, **_COUNTS))
 _ROW = {"key": _TEXT, "label": _TEXT, "checks": _INTEGER, "allowed": _INTEGER, "denied": _INTEGER,
-        "shadow_denied": {"type": ["integer", "null"], "description": "Of rules; null of everything else."},
+        "shadow_denied": {"type": "integer", "nullable": True, "description": "Of rules; null of everything else."},
         "cost": _INTEGER}  # fmt: skip
 _NULLABLE_TEXT = {"type": "string", "nullable": True}
 _EVENT = _object(

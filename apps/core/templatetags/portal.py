@@ -5,7 +5,7 @@ from datetime import datetime
 from django import template
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 register = template.Library()
@@ -20,6 +20,19 @@ def icon(name: str) -> SafeString:
     return format_html(
         '<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>', static("img/icons.svg"), name
     )
+
+
+@register.filter
+def codes(text: str) -> SafeString:
+    """What stands between backticks is code."""
+    parts = text.split("`")
+    return format_html_join(
+        "", "{}{}", ((part, "") if place % 2 == 0 else ("", _code(part)) for place, part in enumerate(parts))
+    )
+
+
+def _code(text: str) -> SafeString:
+    return format_html('<code class="chip">{}</code>', text)
 
 
 @register.filter
