@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
+from django.db.models import F, Q
 
 from apps.billing.gateways.catalogue import Priced
 from apps.billing.gateways.stripe import StripeGateway
@@ -21,6 +22,7 @@ from apps.tenants.audit.writing import Target, audit_write
 from apps.tenants.selectors import tenant_get
 
 UNSEEN = timedelta(hours=1)  # then Stripe is asked even without news
+RENEWING = timedelta(minutes=10)  # that Stripe may take to begin a period whose time has come
 
 log = structlog.get_logger(__name__)
 
@@ -139,8 +141,13 @@ def _ended_apply(tenant_id: int, one: Subscribed, ended_at: datetime) -> None:
 
 
 def accounts_unseen(*, now: datetime, at_most: int = 100) -> list[str]:
-    """Customers of whom nothing was heard for a while, longest first."""
-    stale = Account.objects.exclude(seen_at__gt=now - UNSEEN).order_by("seen_at")
+    """Customers of whom nothing was heard for a while or since their period ended, longest first.
+
+    The second is in time for a renewal's draft, which Stripe makes final after an hour, whatever becomes of its news.
+    """
+    silent = Q(seen_at__isnull=True) | Q(seen_at__lte=now - UNSEEN)
+    renewed = Q(renews_at__lte=now, seen_at__lt=F("renews_at") + RENEWING)
+    stale = Account.objects.filter(silent | renewed).order_by("seen_at")
     return list(stale.values_list("customer", flat=True)[:at_most])
 
 

@@ -20,6 +20,7 @@ from djstripe import models
 from apps.billing.accounts import account_sync, priced
 from apps.billing.gateways.errors import StripeRefused, StripeUnknown
 from apps.billing.models import Account, Dunning
+from apps.billing.settling import DRAFTS_WAIT
 from apps.plans.models import TenantPlan, Term
 from apps.plans.periods import hour_of
 from apps.plans.selectors import plan_get
@@ -126,6 +127,8 @@ class Histories:
                     self._work(life.late)
             for _ in range(3):
                 self._work(life.late)
+            for twin in life.twins():  # what a sweep does by the clock, whatever the news do
+                self._surely(lambda twin=twin: self.gateway.charges.drafts_hold(twin.customer, grace=DRAFTS_WAIT))
 
     def _news_take(self):
         """In the order in which they happened, each to its twin."""

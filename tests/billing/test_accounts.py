@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from apps.billing.accounts import account_sync
+from apps.billing.accounts import account_sync, accounts_unseen
 from apps.billing.gateways.subscriptions import Subscribed
 from apps.billing.models import Account
 from apps.plans.models import TenantPlan, Term
@@ -109,3 +109,17 @@ def test_what_comes_next_is_remembered(tenant_id):
     account = hear(replace(STARTUP, next_plan_code="free", ends_at=BEGUN + 30 * DAY))
     assert (account.next_plan_code, account.ends_at) == ("free", BEGUN + 30 * DAY)
     assert hear(STARTUP, at=NOW + DAY).next_plan_code == ""
+
+
+def test_whoever_renews_is_looked_at_until_it_is_done(tenant_id):
+    hear(STARTUP)
+
+    def is_looked_at(*, after, seen_after, renews_at=NOW):
+        Account.objects.update(seen_at=NOW + timedelta(minutes=seen_after), renews_at=renews_at)
+        return accounts_unseen(now=NOW + timedelta(minutes=after)) == ["cus_1"]
+
+    assert not is_looked_at(after=-1, seen_after=-6)
+    assert is_looked_at(after=1, seen_after=-4)
+    assert is_looked_at(after=6, seen_after=1)  # Stripe was not done
+    assert not is_looked_at(after=6, seen_after=1, renews_at=NOW + 30 * DAY)
+    assert not is_looked_at(after=16, seen_after=11)
