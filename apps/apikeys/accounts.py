@@ -18,6 +18,7 @@ from apps.core.forms import errors_take
 from apps.core.mail import MailFolders
 from apps.core.origin import Actor, acting
 from apps.tenants.factors import CHANGES, factor_changed, session_keep
+from apps.tenants.sessions import session_note
 
 FIRST_KEY_S = 3_600
 
@@ -48,6 +49,10 @@ class AccountAdapter(MailFolders, DefaultAccountAdapter):  # type: ignore[misc]
             raise ImmediateHttpResponse(page) from error
         request.opened = opened  # type: ignore[attr-defined]
         return user
+
+    def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
+        super().login(request, user)
+        session_note(request, user_id=cast("int", user.pk))
 
     def send_notification_mail(
         self,

@@ -14,6 +14,7 @@ from apps.core.sealing import seal, unseal
 from apps.tenants.audit.writing import Target, audit_write
 from apps.tenants.models import User
 from apps.tenants.selectors import memberships_of
+from apps.tenants.sessions import session_renamed
 from apps.tenants.tokens import logins_end
 
 # What allauth calls its mails -> (action, what it was)
@@ -49,7 +50,9 @@ def factor_changed(*, user_id: int, change: str) -> None:
 
 def session_keep(request: HttpRequest) -> None:
     """Whatever ended the person's others: the one of this request goes on, under a new key."""
+    before = request.session.session_key
     update_session_auth_hash(request, User.objects.get(email=str(request.user)))
+    session_renamed(before=before, after=request.session.session_key)
 
 
 @transaction.atomic

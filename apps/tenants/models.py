@@ -95,6 +95,19 @@ class User(AbstractBaseUser, PermissionsMixin):
         return (f"{held}.{self.generation}" for held in super().get_session_auth_fallback_hash())
 
 
+class LoginSession(models.Model):
+    """Where a person logged in with a browser; the session itself is Django's."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    session_key = models.CharField(max_length=40, unique=True)
+    ip = models.CharField(max_length=45, blank=True)
+    user_agent = models.CharField(max_length=400, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    def __str__(self) -> str:
+        return f"session {self.id} of user {self.user_id}"
+
+
 class TokenFamily(models.Model):
     """One login of a program: the tokens that came of it, each from the one before. It ends as a whole."""
 

@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from apps.tenants import deletion, erasing, exporting, invitations, services, tokens
+from apps.tenants import deletion, erasing, exporting, invitations, services, sessions, tokens
 from apps.tenants.idempotency import answering
 
 
@@ -25,6 +25,7 @@ def invitations_sweep() -> None:
 @shared_task(name="tenants.tokens_purge")
 def tokens_purge() -> None:
     tokens.tokens_purge(now=timezone.now())
+    sessions.sessions_purge()
 
 
 @shared_task(name="tenants.answers_purge")

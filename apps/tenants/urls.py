@@ -1,7 +1,7 @@
 from django.urls import path
 
 from apps.tenants.api.tokens import keys
-from apps.tenants.views import audit, deletion, export, invitations, organisations, team
+from apps.tenants.views import audit, deletion, export, invitations, organisations, people, team
 
 app_name = "tenants"
 
@@ -9,7 +9,9 @@ urlpatterns = [
     path(".well-known/jwks.json", keys, name="token_keys"),
     path("home", organisations.home, name="home"),
     path("account", organisations.account, name="account"),
-    path("account/logout-others", organisations.logout_others, name="logout_others"),
+    path("account/sessions", people.sessions, name="sessions"),
+    path("account/sessions/<int:session_id>/end", people.session_end, name="session_end"),
+    path("account/logout-others", people.logout_others, name="logout_others"),
     path("invitations/<str:token>", invitations.invitation, name="invitation"),
     path("t/<slug:slug>/team", team.team, name="team"),
     path("t/<slug:slug>/team/invite", team.member_invite, name="member_invite"),

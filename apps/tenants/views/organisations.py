@@ -7,19 +7,17 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.core.errors import ApplicationError
 from apps.core.forms import errors_take
 from apps.tenants.access import TenantRequest, member_view
-from apps.tenants.factors import session_keep
 from apps.tenants.forms import AccountForm, TenantForm
 from apps.tenants.models import User
 from apps.tenants.permissions import Permission
 from apps.tenants.recent import tenant_recent
 from apps.tenants.selectors import memberships_of
 from apps.tenants.services import tenant_update, user_update
-from apps.tenants.tokens import logins_end
 
 
 @require_safe
@@ -62,16 +60,6 @@ def account(request: HttpRequest) -> HttpResponse:
     places = memberships_of(user.id)
     page = {"form": form, "places": places, "has_second_step": is_mfa_enabled(user)}
     return render(request, "tenants/account.html", page, status=422 if form.errors else 200)
-
-
-@require_POST
-@login_required
-def logout_others(request: HttpRequest) -> HttpResponse:
-    """Ends the person's other sessions and all tokens of programs."""
-    logins_end(user_id=_user(request).id)
-    session_keep(request)
-    messages.success(request, "You are logged out everywhere else, and programs have to log in again.")
-    return redirect("tenants:account")
 
 
 def _user(request: HttpRequest) -> User:
