@@ -65,6 +65,15 @@ CATALOGUE: dict[str, Problem] = {
         "Check both. The password can be reset on the login page.",
         "The e-mail address or the password is not right.",
     ),
+    "code_needed": Problem(
+        401, "The login has a second step", "The account asks for a code of an authenticator app beside the password.",
+        "Send the request again with the `code` that the app shows, or with a recovery code.",
+        "This account has a second step: send a code with it.",
+    ),
+    "code_wrong": Problem(
+        401, "The code is not right", "The code of the login’s second step is wrong, too old or was used already.",
+        "Wait for the app’s next code. Is the device’s clock right?", "The code is not right.",
+    ),
     "plan_quota_exhausted": Problem(
         402, "The plan’s checks are used up",
         "The period’s checks, or those within the spend cap, are used up. It says nothing about who was checked.",

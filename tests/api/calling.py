@@ -4,6 +4,8 @@ import json
 
 from django.test import Client
 
+METHODS = ("get", "post", "put", "patch", "delete")
+
 
 class Caller:
     """With an API key or a token."""

@@ -7,8 +7,7 @@ import yaml
 from django.core.management import call_command
 
 from config import api
-
-METHODS = ("get", "post", "put", "patch", "delete")
+from tests.api.calling import METHODS
 
 
 @pytest.fixture(scope="module")
