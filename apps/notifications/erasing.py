@@ -6,7 +6,11 @@ from apps.tenants.holdings import Holding, holdings_declare
 def holdings_register() -> None:
     holdings_declare(
         Holding(table="cell.notifications_attempt"),
-        Holding(table="cell.notifications_channel", hidden=("secret", "code_nonce", "code_until", "code_tries")),
+        Holding(
+            table="cell.notifications_channel",
+            hidden=("secret", "code_nonce", "code_until", "code_tries"),
+            sealed=("label", "secret"),
+        ),
         Holding(table="cell.notifications_delivery"),
         Holding(table="cell.notifications_notice"),
         Holding(table="cell.notifications_preference"),

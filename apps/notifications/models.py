@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from apps.core.models import CellRow
+from apps.core.sealing import SealedTextField
 
 STATUSES = ("pending", "sending", "sent", "coalesced", "failed", "unknown", "skipped")
 FINAL = ("sent", "coalesced", "failed", "unknown", "skipped")
@@ -39,7 +40,7 @@ class Channel(CellRow):
 
     medium = models.CharField(max_length=16)
     name = models.CharField(max_length=80)
-    label = models.CharField(max_length=254, blank=True)
+    label = SealedTextField(blank=True)
     secret = models.TextField(blank=True)
     owner_id = models.BigIntegerField(null=True)  # a user, in the shared schema
     is_member = models.BooleanField(default=False)

@@ -19,6 +19,7 @@ from django.db import connection
 from psycopg import sql
 
 from apps.core.scope import tenant_scope
+from apps.core.sealing import unseal
 from apps.tenants.holdings import Holding, holdings, shown
 from apps.tenants.selectors import tenant_get
 
@@ -59,10 +60,9 @@ class Archive:
 def archive_write(*, tenant_id: int, path: Path, now: datetime) -> Archive:
     """Raises TenantUnknown, OSError."""
     tenant = tenant_get(tenant_id)
-    entries = []
+    entries: list[Entry] = []
     with path.open("xb") as file, ZipFile(file, "w", ZIP_DEFLATED, compresslevel=zlib.Z_BEST_SPEED) as archive:
-        for name, query in _kinds():
-            entries.append(_kind_write(archive, tenant_id, name, query, now))
+        entries += [_kind_write(archive, tenant_id, kind, now) for kind in _kinds()]
         left_out = "\n".join(f"- {held.table}: {held.not_exported}" for held in holdings() if held.not_exported)
         text = _README.format(name=tenant.name, at=now.isoformat(timespec="seconds"), left_out=left_out)
         archive.writestr(_info("README.txt", now), text)
@@ -72,13 +72,29 @@ def archive_write(*, tenant_id: int, path: Path, now: datetime) -> Archive:
         return Archive(entries, path.stat().st_size, file_digest(made, "sha256").hexdigest())
 
 
-def _kinds() -> Iterator[tuple[str, Callable[[], sql.Composable]]]:
-    """Name of the file, and what makes the query, inside the scope."""
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """`query` is called inside the scope. What is `sealed` is opened on the way."""
+
+    name: str
+    query: Callable[[], sql.Composable]
+    sealed: tuple[str, ...] = ()
+
+    def line(self, raw: bytes) -> bytes:
+        if not self.sealed:
+            return raw
+        row = json.loads(raw)
+        opened = {name: unseal(row[name]) for name in self.sealed if row.get(name)}
+        return json.dumps(row | opened, ensure_ascii=False).encode() + b"\n"
+
+
+def _kinds() -> Iterator[_Kind]:
     for view in shown():
-        yield f"{view.name}.jsonl", partial(sql.SQL, view.query)
-    for holding in holdings():
-        if not holding.not_exported:
-            yield f"{holding.schema}/{holding.name}.jsonl", partial(_query_of, holding)
+        yield _Kind(f"{view.name}.jsonl", partial(sql.SQL, view.query))
+    for held in holdings():
+        if not held.not_exported:
+            name = f"{held.schema}/{held.name}.jsonl"
+            yield _Kind(name, partial(_query_of, held), tuple(set(held.sealed) - set(held.hidden)))
 
 
 def _query_of(holding: Holding) -> sql.Composable:
@@ -97,20 +113,18 @@ def _query_of(holding: Holding) -> sql.Composable:
     )
 
 
-def _kind_write(
-    archive: ZipFile, tenant_id: int, name: str, query: Callable[[], sql.Composable], now: datetime
-) -> Entry:
+def _kind_write(archive: ZipFile, tenant_id: int, kind: _Kind, now: datetime) -> Entry:
     digest, rows, size = sha256(), 0, 0
-    with tenant_scope(tenant_id), archive.open(_info(name, now), "w", force_zip64=True) as file:
-        statement = sql.SQL(_COPY).format(query())
+    with tenant_scope(tenant_id), archive.open(_info(kind.name, now), "w", force_zip64=True) as file:
+        statement = sql.SQL(_COPY).format(kind.query())
         with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            for part in copy:
-                line = bytes(part)
+            for part in copy:  # a row each
+                line = kind.line(bytes(part))
                 file.write(line)
                 digest.update(line)
                 rows += line.count(b"\n")
                 size += len(line)
-    return Entry(name, rows, size, digest.hexdigest())
+    return Entry(kind.name, rows, size, digest.hexdigest())
 
 
 def _info(name: str, now: datetime) -> ZipInfo:

@@ -121,11 +121,19 @@ def sessions_end(user_ids: list[int]) -> int:
 def holdings_register() -> None:
     holdings_declare(
         Holding(table="cell.tenants_audit_auditentry"),
-        Holding(table="cell.tenants_idempotency_idempotentanswer", not_exported="answers that were given already"),
+        Holding(
+            table="cell.tenants_idempotency_idempotentanswer",
+            not_exported="answers that were given already",
+            sealed=("sealed",),
+        ),
         Holding(table="public.tenants_audithead", not_exported="the last entry of the audit log says the same"),
         Holding(table="public.tenants_deletion", kept="says that, and when, a tenant of that number went"),
         Holding(table="public.tenants_export", hidden=("file", "try_after", "tries")),
-        Holding(table="public.tenants_invitation", hidden=("nonce", "digest", "try_after")),
+        Holding(
+            table="public.tenants_invitation",
+            hidden=("nonce", "digest", "email_digest", "try_after"),
+            sealed=("email",),
+        ),
         Holding(table="public.tenants_keyindex", not_exported="digests of keys, which apikeys has, too"),
         Holding(table="public.tenants_membership"),
     )

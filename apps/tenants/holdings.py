@@ -26,12 +26,14 @@ class Holding:
 
     `kept` says why its rows stay for ever (then they hold nothing that names anybody). `hidden` are columns that no
     export shows, because they are secrets or of use to us only; `not_exported` says why the whole table is left out.
+    `sealed` are columns that core.sealing seals, whose rows have an `id`.
     """
 
     table: str
     kept: str = ""
     hidden: tuple[str, ...] = ()
     not_exported: str = ""
+    sealed: tuple[str, ...] = ()
 
     @property
     def schema(self) -> str:

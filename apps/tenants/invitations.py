@@ -25,6 +25,7 @@ from apps.core.enqueue import enqueue
 from apps.core.errors import Conflict, Forbidden, Invalid, NotFound
 from apps.core.mail import mail_compose
 from apps.core.origin import Actor, acting
+from apps.core.sealing import blind_index
 from apps.tenants.audit.writing import Target, audit_write
 from apps.tenants.models import Invitation, Membership, User
 from apps.tenants.selectors import InvitationInfo, invitation_get, invitation_info
@@ -69,7 +70,8 @@ def invite(*, tenant_id: int, email: str, role: str, by_id: int | None, by_role:
         raise Invalid(text, fields={"email": text})
     _room_require(tenant_id, now)
     made = Invitation(
-        tenant_id=tenant_id, email=email, role=role, invited_by_id=by_id, asked_at=now, try_after=now,
+        tenant_id=tenant_id, email=email, email_digest=blind_index("invitation", email.lower()), role=role,
+        invited_by_id=by_id, asked_at=now, try_after=now,
         expires_at=now + LIVES, nonce=token_hex(16),
     )  # fmt: skip
     made.digest = _digest(_token(made))

@@ -12,6 +12,8 @@ from django.db import models
 from django.db.models.functions import Lower, Now
 from django_tenants.models import TenantMixin
 
+from apps.core.sealing import SealedTextField
+
 SLUG = RegexValidator(r"^[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?$", "Use 1 to 48 of a-z, 0-9 and inner hyphens.")
 
 
@@ -156,7 +158,8 @@ class Invitation(models.Model):
     """Somebody is asked to join, by mail. The link's token is made of `nonce` with our key; kept is only its digest."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
-    email = models.EmailField(max_length=254)
+    email = SealedTextField()
+    email_digest = models.CharField(max_length=64, help_text="So that nobody is asked twice: core.sealing.blind_index.")
     role = models.CharField(max_length=16, choices=Membership.Role)
     invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
     nonce = models.CharField(max_length=32)
@@ -173,8 +176,7 @@ class Invitation(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                "tenant",
-                Lower("email"),
+                fields=["tenant", "email_digest"],
                 name="tenants_invitation_one_open",
                 condition=models.Q(accepted_at__isnull=True, revoked_at__isnull=True),
             ),

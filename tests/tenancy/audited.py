@@ -328,6 +328,7 @@ NOT_SAID = {
     "tenants.exporting.export_tell": "carries by mail what was said when it was asked for",
     "tenants.exporting.exports_remove": _GOES,
     "tenants.exporting.exports_sweep": "what is old goes, as documented",
+    "tenants.resealing.reseal": "the same texts under another key of ours",
     "tenants.erasing.purge": _GOES,
     "tenants.erasing.rows_erase": _GOES,
     "tenants.erasing.sessions_end": _GOES,
