@@ -4,7 +4,6 @@ the first test, and the second one shows that it would.
 
 import pytest
 from django.db import transaction
-from django.test import Client
 from django.urls import path, reverse
 from django.utils import timezone
 
@@ -16,7 +15,7 @@ from apps.tenants.invitations import invite
 from apps.tenants.services import tenant_suspend, user_create
 from apps.tenants.tokens import tokens_begin
 from config import api
-from tests.api.calling import METHODS
+from tests.api.calling import METHODS, client
 from tests.api.test_rules import CHAT
 from tests.factories import PASSWORD, colleague_make, key_make, override_make, rule_make
 
@@ -133,7 +132,7 @@ def asked(name, method, things, headers):
     body = ADDRESSES[name].get(method, (None, None))[1]
     given = {"If-Match": "*"} | headers
     with transaction.atomic():
-        answer = getattr(Client(), method)(
+        answer = getattr(client(), method)(
             url_of(name, things), headers=given, **({} if body is None else {"data": body}),
             content_type="application/json",
         )  # fmt: skip
@@ -276,7 +275,7 @@ def test_checks_are_for_keys_with_the_scope(name, alice, judge):
 
     def status(secret):
         body = {"user": "u_1"} if not place else {}
-        return Client().post(
+        return client().post(
             reverse(name, kwargs=place), body, content_type="application/json", headers=bearer(secret)
         ).status_code  # fmt: skip
 
