@@ -7,6 +7,7 @@ steps, or with one that is gone, does not go on. It stands in the audit log of e
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.http import HttpRequest
 
@@ -34,6 +35,10 @@ class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     def decrypt(self, encrypted_text: str) -> str:
         """Raises SealBroken."""
         return unseal(encrypted_text)
+
+    def generate_authenticator_name(self, user: AbstractBaseUser, type: Authenticator.Type) -> str:  # noqa: A002
+        count = Authenticator.objects.filter(user_id=user.pk, type=type).count()
+        return f"Passkey {count + 1}" if count else "Passkey"
 
     def build_totp_svg(self, url: str) -> str:
         """The element alone, to stand in a page: pictures in data: addresses are against the page's policy."""

@@ -38,6 +38,13 @@ def test_a_passkey_is_added_and_logs_in(page, service):
     page.goto(f"{service_url}/accounts/logout/")
     page.click("main button")
     page.goto(f"{service_url}/accounts/login/")
+    page.fill("[name=login]", EMAIL)
+    page.fill("[name=password]", PASSWORD)
+    page.press("[name=password]", "Enter")
+    expect(page.locator("h1")).to_have_text("The second step")
+    expect(page.locator("[data-passkey-ask]")).to_be_visible()
+    page.click("text=Cancel")
+    page.goto(f"{service_url}/accounts/login/")
     page.click("[data-passkey-ask]")
     page.wait_for_url(re.compile(r"/t/passkeys/"))
     assert page.goto(f"{service_url}/account").status == 200
