@@ -2,8 +2,17 @@
 
 from django.db import connection
 
-from apps.analytics.tables import TABLES
-from apps.tenants.holdings import Elsewhere, Holding, When, elsewhere_declare, holdings_declare
+from apps.analytics.ingest.topics import dead_letters_kept, topic_kept
+from apps.analytics.tables import TABLE, TABLES
+from apps.tenants.holdings import (
+    Elsewhere,
+    Holding,
+    Retention,
+    When,
+    elsewhere_declare,
+    holdings_declare,
+    retentions_declare,
+)
 
 
 def holdings_register() -> None:
@@ -19,6 +28,18 @@ def holdings_register() -> None:
         Holding(table="analytics.late_hour", not_exported="hours that were corrected; the hours themselves are there"),
         Holding(table="analytics.marker"),
         Holding(table="analytics.preference"),
+    )
+    retentions_declare(
+        Retention("Checks", "Single checks, with digests of identifiers", TABLE["event"].keep),
+        Retention("Checks", "Totals by minute", TABLE["check_minute"].keep),
+        Retention("Checks", "Totals by hour, of rules, routes, keys, users and addresses", TABLE["check_hour"].keep),
+        Retention("Checks", "Totals by day", TABLE["check_day"].keep),
+        Retention(
+            "Checks", "The text of identifiers", until="as long as the organisation exists, or until pseudonyms are on"
+        ),
+        Retention("Checks", "Events on their way to us, in topics", topic_kept()),
+        Retention("Checks", "Events that could not be counted", dead_letters_kept()),
+        Retention("Checks", "Deploy markers", until="as long as the organisation exists"),
     )
     elsewhere_declare(Elsewhere("events that are still on their way", When.BEFORE, late_events_refuse))
 

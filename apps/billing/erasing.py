@@ -16,7 +16,17 @@ from apps.billing.gateways.stripe import StripeGateway
 from apps.billing.mirroring import mirror_forget, mirror_sync
 from apps.billing.models import PAYING, Account, Giving, Invoice, KeptInvoice
 from apps.core.scope import tenant_scope
-from apps.tenants.holdings import Elsewhere, Holding, Shown, When, elsewhere_declare, holdings_declare, shown_declare
+from apps.tenants.holdings import (
+    Elsewhere,
+    Holding,
+    Retention,
+    Shown,
+    When,
+    elsewhere_declare,
+    holdings_declare,
+    retentions_declare,
+    shown_declare,
+)
 from apps.tenants.selectors import deletion_open
 
 _LAW = "tax law asks for it; numbers, times and ids, nothing that names anybody"
@@ -39,6 +49,15 @@ def holdings_register() -> None:
             Shown(name, f"SELECT * FROM public.billing_{name} WHERE tenant_id = public.app_tenant()")  # noqa: S608
             for name in ("invoice", "card", "contact")
         )
+    )
+    retentions_declare(
+        Retention(
+            "Money", "Usage by the hour, settled periods, credits", until="as tax law asks, also after a deletion"
+        ),
+        Retention(
+            "Money", "Invoices: at Stripe; with us their numbers", until="as tax law asks, also after a deletion"
+        ),
+        Retention("Money", "Cards and addresses for invoices", until="at Stripe, as long as the organisation exists"),
     )
     elsewhere_declare(
         Elsewhere("the customer at Stripe, and our copy", When.BEFORE, customer_erase),

@@ -3,7 +3,16 @@
 from itertools import islice
 
 from apps.core.counters import counters
-from apps.tenants.holdings import Elsewhere, Holding, When, elsewhere_declare, holdings_declare
+from apps.limits.publishing import EXPIRED_KEPT
+from apps.tenants.holdings import (
+    Elsewhere,
+    Holding,
+    Retention,
+    When,
+    elsewhere_declare,
+    holdings_declare,
+    retentions_declare,
+)
 from ratelimiter.engine.keys import tenant_patterns
 from ratelimiter.snapshot.publish import Publisher
 
@@ -15,6 +24,11 @@ def holdings_register() -> None:
         Holding(table="cell.limits_override"),
         Holding(table="cell.limits_rule"),
         Holding(table="cell.limits_sharding"),
+    )
+    retentions_declare(
+        Retention("Keys and rules", "Rules, overrides and API keys", until="until they are deleted"),
+        Retention("Keys and rules", "What doors know of a key that has expired", EXPIRED_KEPT),
+        Retention("Keys and rules", "Counters", until="two windows of their rule; the period, of quotas"),
     )
     elsewhere_declare(Elsewhere("counters, keyring and snapshot", When.AFTER, counters_erase))
 

@@ -1,6 +1,8 @@
 """What this room holds of a tenant."""
 
-from apps.tenants.holdings import Holding, holdings_declare
+from apps.notifications.house.sms import KEPT as SMS_KEPT
+from apps.notifications.purging import KEPT
+from apps.tenants.holdings import Holding, Retention, holdings_declare, retentions_declare
 
 
 def holdings_register() -> None:
@@ -16,4 +18,9 @@ def holdings_register() -> None:
         Holding(table="cell.notifications_preference"),
         Holding(table="cell.notifications_seen"),
         Holding(table="public.notifications_house_lane", not_exported="whose turn it is among our workers"),
+    )
+    retentions_declare(
+        Retention("Notices", "Notices, and what became of their deliveries", KEPT),
+        Retention("Notices", "How many SMS went out", SMS_KEPT),
+        Retention("Notices", "Channels, with their addresses sealed", until="as long as they are connected"),
     )

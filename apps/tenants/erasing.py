@@ -21,21 +21,26 @@ from django.db import connection, transaction
 from django.db.models import F
 from psycopg import sql
 
+from apps.tenants.deletion import GRACE
+from apps.tenants.exporting import KEPT as EXPORTS_KEPT
 from apps.tenants.exporting import exports_remove
 from apps.tenants.holdings import (
     Elsewhere,
     Holding,
+    Retention,
     Shown,
     When,
     elsewhere,
     elsewhere_declare,
     holdings,
     holdings_declare,
+    retentions_declare,
     shown_declare,
 )
+from apps.tenants.idempotency.answering import KEPT as ANSWERS_KEPT
 from apps.tenants.models import Cell, Deletion, Membership, Tenant, User
 
-TENANTS = "public.tenants_tenant"
+ALWAYS = "as long as the organisation exists"
 
 log = structlog.get_logger(__name__)
 
@@ -148,6 +153,12 @@ def holdings_register() -> None:
             "SELECT u.id, u.email, u.name, m.role, m.created_at AS joined_at, u.last_login FROM public.tenants_user u"
             " JOIN public.tenants_membership m ON m.user_id = u.id WHERE m.tenant_id = public.app_tenant()",
         ),
+    )
+    retentions_declare(
+        Retention("Organisation", "The audit log, settings, members", until=ALWAYS),
+        Retention("Organisation", "Files of exports", EXPORTS_KEPT),
+        Retention("Organisation", "Answers that are given again for an Idempotency-Key", ANSWERS_KEPT),
+        Retention("Organisation", "Everything, after an owner asked for the deletion", GRACE),
     )
     elsewhere_declare(
         Elsewhere("files of exports", When.BEFORE, exports_remove),

@@ -7,6 +7,7 @@ tenant and that nobody declared fails tests/tenancy/test_deletion.py.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -63,9 +64,22 @@ class Shown:
     query: str
 
 
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long something is kept, by the very number that its purge reads; `until` says it where it is no number of
+    days. `group` is the heading that it stands under.
+    """
+
+    group: str
+    what: str
+    kept: timedelta | None = None
+    until: str = ""
+
+
 _holdings: dict[str, Holding] = {}
 _elsewhere: dict[str, Elsewhere] = {}
 _shown: dict[str, Shown] = {}
+_retentions: dict[str, Retention] = {}
 
 
 def holdings_declare(*holdings: Holding) -> None:
@@ -82,6 +96,14 @@ def shown_declare(*views: Shown) -> None:
 
 def shown() -> list[Shown]:
     return sorted(_shown.values(), key=lambda view: view.name)
+
+
+def retentions_declare(*retentions: Retention) -> None:
+    _retentions.update({retention.what: retention for retention in retentions})
+
+
+def retentions() -> list[Retention]:
+    return list(_retentions.values())
 
 
 def holdings() -> list[Holding]:

@@ -155,6 +155,14 @@ def deletion_open(tenant_id: int) -> DeletionInfo | None:
     return None if row is None else DeletionInfo(row.id, tenant_id, row.asked_at, row.due_at, row.begun_at)
 
 
+def region_of(tenant_id: int) -> str:
+    """Of the cell that its rows are in. Raises NotFound."""
+    found = Tenant.objects.filter(id=tenant_id).values_list("cell__region", flat=True).first()
+    if found is None:
+        raise NotFound(f"there is no tenant {tenant_id}")
+    return str(found)
+
+
 def owners_of(tenant_id: int) -> list[str]:
     """Their addresses."""
     rows = Membership.objects.filter(tenant_id=tenant_id, role=Membership.Role.OWNER, user__is_active=True)

@@ -22,6 +22,7 @@ urlpatterns = [
     path("t/<slug:slug>/team/leave", team.leave, name="leave"),
     path("t/<slug:slug>/team/ownership", team.ownership, name="ownership"),
     path("t/<slug:slug>/settings", organisations.settings, name="settings"),
+    path("t/<slug:slug>/settings/retention", export.retention, name="retention"),
     path("t/<slug:slug>/settings/export", export.exports, name="exports"),
     path("t/<slug:slug>/settings/export/download", export.download, name="export_download"),
     path("t/<slug:slug>/settings/delete", deletion.deletion, name="deletion"),

@@ -89,6 +89,7 @@ PAGES = {
     "tenants:settings": ("get", MANAGERS),
     "tenants:deletion": ("get", {"owner"}),
     "tenants:exports": ("get", {"owner"}),
+    "tenants:retention": ("get", EVERYBODY),
     "tenants:export_download": ("get", {"owner"}),
     "tenants:restore": ("post", {"owner"}),
     "tenants:member_invite": ("post", MANAGERS),

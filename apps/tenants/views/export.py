@@ -1,15 +1,31 @@
-"""The page of exports: ask for one, see what became of it, download it."""
+"""What is kept, and for how long; and the page of exports: ask for one, see what became of it, download it."""
+
+from itertools import groupby
 
 from django.contrib import messages
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from apps.core.errors import ApplicationError, NotFound
 from apps.tenants.access import TenantRequest, member_view
 from apps.tenants.exporting import export_ask, export_link, export_open, exports_of
+from apps.tenants.holdings import retentions
 from apps.tenants.permissions import Permission
+from apps.tenants.selectors import region_of
+
+GROUPS = ("Checks", "Notices", "Keys and rules", "Organisation", "Money")
+
+
+@require_safe
+@member_view(Permission.VIEW)
+def retention(request: TenantRequest) -> HttpResponse:
+    order = {group: place for place, group in enumerate(GROUPS)}
+    rows = sorted(retentions(), key=lambda kept: order[kept.group])
+    groups = [(name, list(kept)) for name, kept in groupby(rows, key=lambda kept: kept.group)]
+    context = {"section": "settings", "groups": groups, "region": region_of(request.tenant.id)}
+    return render(request, "tenants/retention.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

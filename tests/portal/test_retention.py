@@ -1,0 +1,35 @@
+"""How long things are kept stands on a page, by the numbers that the purges read."""
+
+import pytest
+from django.urls import reverse
+
+from apps.analytics.tables import TABLE
+from apps.notifications.purging import KEPT
+from apps.tenants.holdings import retentions
+from apps.tenants.models import Cell
+
+
+@pytest.fixture
+def page(alice, alices):
+    def shown():
+        return alices.get(reverse("tenants:retention", args=[alice.slug])).content.decode()
+
+    return shown
+
+
+def test_every_room_says_what_it_keeps(page):
+    shown = page()
+    assert {row.group for row in retentions()} == {"Checks", "Notices", "Keys and rules", "Organisation", "Money"}
+    for row in retentions():
+        assert row.what in shown
+        assert bool(row.kept) != bool(row.until)
+        assert row.kept is None or row.kept.days >= 1
+    kept = {row.what: row.kept for row in retentions()}
+    assert kept["Single checks, with digests of identifiers"] == TABLE["event"].keep
+    assert kept["Notices, and what became of their deliveries"] == KEPT
+    assert f"{KEPT.days} days" in shown
+
+
+def test_it_says_the_region_of_the_cell(page):
+    Cell.objects.update(region="eu-central")
+    assert "<strong>eu-central</strong>" in page()
