@@ -1,0 +1,3 @@
+from ratelimiter.cli.main import run
+
+run()
