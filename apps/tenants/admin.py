@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any, cast
 
+from allauth.mfa.models import Authenticator
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import BaseUserCreationForm
@@ -24,6 +25,9 @@ from apps.tenants.staff import staff_tenant_pick
 from apps.tenants.staff_looking import look_end_view, look_view
 
 admin.site.unregister(Group)  # roles are memberships; staff are superusers
+
+# Second steps are taken away by mfa_reset only, which says so in the audit log and ends what was begun with them.
+admin.site.unregister(Authenticator)
 
 
 class MembershipInline(TabularInline):  # type: ignore[misc]

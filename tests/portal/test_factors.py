@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from django.contrib import admin
 from django.core import mail
 from django.core.cache import cache
 from django.core.management import call_command
@@ -171,3 +172,7 @@ def test_nonsense_instead_of_a_passkey_is_refused(browser, anonymous):
         anonymous.get("/accounts/2fa/webauthn/login/", HTTP_ACCEPT="application/json")
         assert anonymous.post("/accounts/2fa/webauthn/login/", {"credential": credential}).status_code == 302
     assert not Authenticator.objects.exists()
+
+
+def test_staff_take_no_second_step_away_past_the_audit_log(db):
+    assert not admin.site.is_registered(Authenticator)
