@@ -23,6 +23,7 @@ from apps.plans.models import Contract, Plan
 from apps.plans.services import plan_set
 from apps.tenants import erasing
 from apps.tenants.deletion import deletion_ask
+from apps.tenants.exporting import export_ask, export_make
 from apps.tenants.invitations import invite
 from ratelimiter.events.buses import producer_make
 from ratelimiter.events.ship import Shipper
@@ -44,7 +45,7 @@ NEEDLES = ("zebrafish", PERSON_IP, CALLER_IP, CALLER, DEVICE, SPECIAL)
 
 @pytest.fixture
 def spool(settings, tmp_path):
-    settings.SPOOL_DIR = str(tmp_path / "spool")
+    settings.SPOOL_DIR, settings.EXPORT_DIR = str(tmp_path / "spool"), str(tmp_path / "exports")
     judging.judge.cache_clear()
     yield tmp_path / "spool"
     judging.judge().close()
@@ -184,6 +185,10 @@ def test_every_store_forgets(zebrafish, shop, spool, bus, counting, bob, sent): 
     assert any(name.startswith("valkey") for name in on_the_bus[CALLER])
     assert "analytics.identifier" in counted[CALLER_IP]
 
+    export = export_ask(tenant_id=zebrafish.tenant_id, user_id=zebrafish.user_id, now=NOW)
+    assert export_make(export_id=export.id, now=NOW)
+    exports = spool.parent / "exports"
+    assert list(exports.iterdir())
     own = f"*{{{zebrafish.tenant_id}*"
     assert counters_redis().keys(own)
 
@@ -197,4 +202,5 @@ def test_every_store_forgets(zebrafish, shop, spool, bus, counting, bob, sent): 
     assert {needle: places for needle, places in found(spool, bus.url).items() if places} == {}
     assert [kept.total_cents for kept in KeptInvoice.objects.order_by("made_at")] == [4_900, 4_900]
     assert not counters_redis().keys(own)
+    assert not list(exports.iterdir())
     assert Browser().into(bob.email).get(f"/t/{bob.slug}/rules").status_code == 200
