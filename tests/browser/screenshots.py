@@ -175,7 +175,8 @@ def _member(camera: Camera, browser: Browser, service: Service) -> None:
     camera.shoot("key-revoke", service.portal_url + rotate.replace("rotate", "revoke"), state)
     camera.shoot("plan", f"{home}plan", state)
     camera.shoot("team", f"{home}team", state)
-    camera.shoot("settings", f"{home}settings", state)
+    for name in ("", "/retention", "/export", "/delete"):
+        camera.shoot(f"settings{name.replace('/', '-')}", f"{home}settings{name}", state)
     camera.shoot("menu-tenants-live", home, state, prepare=lambda at: at.click(".menu-button >> nth=0"))
     camera.shoot("menu-account-live", home, state, prepare=lambda at: at.click(".menu-button >> nth=1"))
     for name, path in (
