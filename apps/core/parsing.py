@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
-from apps.core.errors import ApplicationError
+from apps.core.errors import ApplicationError, Invalid
 
 
 class TooLarge(ApplicationError):
@@ -21,6 +21,13 @@ def size_verify(request: HttpRequest) -> None:
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0
     if int(request.META.get("CONTENT_LENGTH") or 0) > most:
         raise TooLarge(f"the body is larger than {most:,} bytes")
+
+
+def query_verify(query: QueryDict) -> None:
+    """Raises Invalid."""
+    for name, values in query.lists():
+        if "\0" in name or any("\0" in value for value in values):
+            raise Invalid("A parameter is not valid.", fields={name: "Has characters that are no text."})
 
 
 class PlainJSONParser(JSONParser):

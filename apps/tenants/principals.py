@@ -21,7 +21,7 @@ from rest_framework.views import APIView
 
 from apps.core.errors import ApplicationError, Forbidden, NotFound, Unauthenticated
 from apps.core.negotiation import AnyAccept
-from apps.core.parsing import PlainJSONParser, size_verify
+from apps.core.parsing import PlainJSONParser, query_verify, size_verify
 from apps.core.scope import tenant_scope
 from apps.tenants.idempotency.answering import Answer, Asking, answer_find, answer_keep, fingerprint_of, key_read
 from apps.tenants.permissions import Permission
@@ -97,6 +97,7 @@ class AdminView(APIView):
         """Raises ApplicationError."""
         super().initial(request, *args, **kwargs)
         size_verify(request)
+        query_verify(request.query_params)
         if request.method == "POST" and "Idempotency-Key" in request.headers:
             vars(self)["post"] = partial(self._once, cast("Any", type(self)).post)
 
