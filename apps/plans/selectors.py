@@ -211,7 +211,7 @@ def terms_all() -> dict[int, list[TermInfo]]:
     rows = Term.objects.order_by("tenant_id", "starts_at").values_list(
         "tenant_id", "starts_at", "plan_id", "sold_under"
     )
-    for tenant_id, starts_at, plan_code, sold_under in rows.iterator():
+    for tenant_id, starts_at, plan_code, sold_under in rows:
         found[tenant_id].append(TermInfo(starts_at, plans[plan_code], sold_under))
     return found
 
