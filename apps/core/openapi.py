@@ -105,7 +105,7 @@ def operation(
     also: Iterable[int] = (),
     parameters: Iterable[OpenApiParameter] = (),
     body: dict[str, Any] | None = None,
-    examples: Iterable[Any] = (),
+    example: dict[str, Any] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Describes a method of an AdminView."""
     asked, found = list(parameters), {*also}
@@ -114,9 +114,10 @@ def operation(
     said = answers(good, status=status, also=found | ({413} if body else set()))
     if IF_NONE_MATCH in asked:
         said[304] = OpenApiResponse(description="It is as the caller knows it.")
+    shown = [OpenApiExample("A body", example, request_only=True)] if example else []
     return extend_schema(
         operation_id=operation_id, summary=summary, description=description or None, tags=[tag], parameters=asked,
-        request={"application/json": body} if body else None, responses=said, auth=AUTH, examples=list(examples),
+        request={"application/json": body} if body else None, responses=said, auth=AUTH, examples=shown,
     )  # fmt: skip
 
 

@@ -64,6 +64,8 @@ def test_what_may_be_refused_is_said(operations):
         assert ("Idempotency-Key" in headers) == (method == "post"), path
         if method == "post":
             assert {"409", "422"} <= answers, path
+        body = said.get("requestBody", {}).get("content", {}).get("application/json")
+        assert body is None or body.get("examples"), path
         if "If-None-Match" in headers:
             assert "304" in answers, path
         problem = said["responses"]["401"]["content"]["application/problem+json"]

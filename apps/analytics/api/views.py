@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -144,6 +144,7 @@ class MarkersView(AnalyticsView):
         operation_id="analytics_mark", summary="Mark a deploy", tags=["analytics"],
         description="It stands on the time axis of every chart. Needs the scope `admin`.",
         request=schema.MARKER_REQUEST, responses=schema.MARKER_ANSWERS, auth=AUTH,
+        examples=[OpenApiExample("A body", {"text": "v42"}, request_only=True)],
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         text, at = _marker(request.data, timezone.now())

@@ -70,6 +70,7 @@ class KeysView(AdminView):
 
     @operation(
         "api_key_create", "Make an API key", tag=TAG, good=ISSUED, status=201, also=(409,), body=KEY_REQUEST,
+        example={"name": "api-production", "live": True, "scopes": ["check", "refund"]},
         description="A test key unless `live`, with the scope `check` unless others are named. Nobody gives a key more "
         "than they may themselves.",
     )  # fmt: skip
@@ -98,7 +99,7 @@ class KeyRotateView(AdminView):
 
     @operation(
         "api_key_rotate", "A new key like an old one", tag=TAG, good=ISSUED, status=201, also=(404, 409),
-        body=ROTATE_REQUEST,
+        body=ROTATE_REQUEST, example={"overlap_s": 86_400},
     )  # fmt: skip
     def post(self, request: Request, key_id: int) -> Response:
         wanted = body_read(request.data, Rotation)

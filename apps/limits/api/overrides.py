@@ -33,7 +33,8 @@ class OverridesView(AdminView):
 
     @operation(
         "override_create", "Add an override", tag=TAG, good=schema.OVERRIDE, status=201, also=(404, 409),
-        body=schema.OVERRIDE_REQUEST, description="One for the same values is replaced.",
+        body=schema.OVERRIDE_REQUEST, example=schema.OVERRIDE_EXAMPLE,
+        description="One for the same values is replaced.",
     )  # fmt: skip
     def post(self, request: Request, rule_id: int) -> Response:
         spec = override_read(request.data)
@@ -54,7 +55,7 @@ class OverrideView(AdminView):
 
     @operation(
         "override_replace", "Replace an override", tag=TAG, good=schema.OVERRIDE, also=(404, 409),
-        body=schema.OVERRIDE_REQUEST, parameters=[IF_MATCH],
+        body=schema.OVERRIDE_REQUEST, example=schema.OVERRIDE_EXAMPLE, parameters=[IF_MATCH],
     )  # fmt: skip
     def put(self, request: Request, rule_id: int, override_id: int) -> Response:
         spec = override_read(request.data)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter
 
 from apps.core.openapi import closed, shape
 from apps.core.paging import page_schema
@@ -93,10 +93,8 @@ DRY_RUN = OpenApiParameter(
 PRUNE = OpenApiParameter(
     "prune", {"type": "boolean", "default": True}, description="Delete the rules that the list does not name."
 )
-EXAMPLES = [
-    OpenApiExample(
-        "A rule",
-        {"name": "chat-per-user", "type": "user", "match": {"route": "POST /v1/chat"}, "limit": 100, "window": "1m"},
-        request_only=True,
-    )
-]
+RULE_EXAMPLE = {
+    "name": "chat-per-user", "type": "user", "match": {"route": "POST /v1/chat"}, "limit": 100, "window": "1m",
+}  # fmt: skip
+OVERRIDE_EXAMPLE = {"values": "u_911", "limit": "blocked", "expires": "2030-12-31", "note": "Scraping, ticket 4411"}
+RULES_EXAMPLE = {"rules": [RULE_EXAMPLE | {"overrides": [OVERRIDE_EXAMPLE]}]}

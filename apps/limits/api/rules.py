@@ -43,7 +43,7 @@ class RulesView(AdminView):
 
     @operation(
         "rule_create", "Make a rule", tag=TAG, good=schema.RULE, status=201, body=schema.RULE_REQUEST, also=(409,),
-        examples=schema.EXAMPLES,
+        example=schema.RULE_EXAMPLE,
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         spec = rule_read(request.data)
@@ -67,7 +67,7 @@ class RuleView(AdminView):
 
     @operation(
         "rule_replace", "Replace a rule", tag=TAG, good=schema.RULE, body=schema.RULE_REQUEST, also=(404,),
-        parameters=[IF_MATCH], examples=schema.EXAMPLES,
+        parameters=[IF_MATCH], example=schema.RULE_EXAMPLE,
         description="What is not said is as if it had never been. Its overrides stay. Another algorithm, window or "
         "key starts new counters.",
     )  # fmt: skip
@@ -80,6 +80,7 @@ class RuleView(AdminView):
 
     @operation(
         "rule_change", "Change a rule", tag=TAG, good=schema.RULE, body=schema.RULE_PATCH, also=(404,),
+        example={"limit": 200, "mode": "shadow", "calendar": None},
         parameters=[IF_MATCH],
         description="A JSON merge patch (RFC 7396): what is not said stays, null takes away.",
     )  # fmt: skip
@@ -131,7 +132,7 @@ class RuleModeView(AdminView):
 
     @operation(
         "rule_mode", "Enforce a rule, or only watch it", tag=TAG, good=schema.RULE, body=schema.MODE_REQUEST,
-        also=(404,),
+        also=(404,), example={"mode": "shadow"},
     )  # fmt: skip
     def post(self, request: Request, rule_id: int) -> Response:
         mode = mode_read(request.data)
@@ -160,6 +161,7 @@ class RulesBulkView(AdminView):
 
     @operation(
         "rules_apply", "Make all rules as the list says", tag=TAG, good=schema.APPLIED, body=schema.RULES_REQUEST,
+        example=schema.RULES_EXAMPLE,
         also=(409,), parameters=[IF_MATCH, schema.DRY_RUN, schema.PRUNE],
         description="By namespace and name, all or nothing. A rule that says nothing of overrides keeps those it has. "
         "With `dry_run`, `If-Match` may be left out.",
@@ -188,6 +190,7 @@ class RulesValidateView(AdminView):
 
     @operation(
         "rules_validate", "Would these rules be taken?", tag=TAG, good=schema.VALIDATED, body=schema.RULES_REQUEST,
+        example=schema.RULES_EXAMPLE,
         description="Beside those that there are. Changes nothing; 200 whether they would or not.",
     )  # fmt: skip
     def post(self, request: Request) -> Response:

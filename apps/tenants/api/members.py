@@ -59,7 +59,8 @@ class MemberView(AdminView):
 
     @operation(
         "member_change", "Give a member another role", tag=TAG, good=MEMBER, also=(404, 409),
-        body=closed(shape(role=_ROLE)), description="Only owners make and change owners, and one stays.",
+        body=closed(shape(role=_ROLE)), example={"role": "developer"},
+        description="Only owners make and change owners, and one stays.",
     )  # fmt: skip
     def patch(self, request: Request, user_id: int) -> Response:
         wanted = body_read(request.data, RoleWanted)
@@ -85,7 +86,7 @@ class InvitationsView(AdminView):
 
     @operation(
         "member_invite", "Invite somebody by mail", tag=TAG, good=INVITATION, status=201, also=(409,),
-        body=closed(shape(email=_EMAIL, role=_ROLE)),
+        body=closed(shape(email=_EMAIL, role=_ROLE)), example={"email": "sam@example.com", "role": "viewer"},
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         wanted = body_read(request.data, Invited)

@@ -37,7 +37,7 @@ class TenantView(AdminView):
 
     @operation(
         "tenant_change", "Change name or time zone", tag=TAG, good=TENANT,
-        body=closed(shape((), name=_NAME, timezone=_ZONE)),
+        body=closed(shape((), name=_NAME, timezone=_ZONE)), example={"timezone": "Europe/Berlin"},
     )  # fmt: skip
     def patch(self, request: Request) -> Response:
         wanted, held = body_read(request.data, TenantChanges), self.tenant
