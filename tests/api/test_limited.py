@@ -14,7 +14,7 @@ ADDRESS = "tenants/current"
 def limited(caller):
     told = caller.get(ADDRESS, status=429)
     assert told.json()["code"] == "rate_limited"
-    assert 1 <= int(told["Retry-After"]) <= 60
+    assert 1 <= int(told["Retry-After"]) < 2 * 60  # what was asked in one window fades during the next
     return told
 
 
