@@ -13,7 +13,6 @@ from django.utils import timezone
 from apps.billing.accounts import account_sync
 from apps.billing.gateways import stripe as gateways
 from apps.billing.gateways.stripe import StripeGateway
-from apps.billing.mirroring import mirror_forget, mirror_sync
 from apps.billing.models import PAYING, Account, Giving, Invoice, KeptInvoice
 from apps.core.scope import tenant_scope
 from apps.tenants.holdings import (
@@ -87,6 +86,8 @@ def deletion_follow(gateway: StripeGateway, *, tenant_id: int, now: datetime) ->
 
 def customer_erase(tenant_id: int) -> None:
     """Raises what the gateway raises."""
+    from apps.billing.mirroring import mirror_forget, mirror_sync  # dj-stripe is not installed in every process
+
     account = Account.objects.filter(tenant_id=tenant_id).first()
     if account is None:
         return
