@@ -30,9 +30,11 @@ def service(tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def chromium():
+    """Playwright's loop runs in this thread, where Django would else refuse to fill the live server's database."""
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as play:
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as play:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         browser = play.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
@@ -51,3 +53,13 @@ def page(chromium):
     yield page
     context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def filled(alice, sent, counters, transactional_db):
+    """Alice's organisation, see tests.browser.filled; on the live server."""
+    from tests.analytics.rows import ingesting
+    from tests.browser.filled import fill
+
+    with ingesting() as ingest:
+        yield fill(alice, ingest)

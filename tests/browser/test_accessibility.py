@@ -1,0 +1,148 @@
+"""Every page passes axe in light and in dark: nothing serious or critical of WCAG 2.2 AA."""
+
+import re
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from django.conf import settings
+
+from tests.browser.filled import OPEN, OWN
+from tests.factories import PASSWORD
+from tests.portal.test_factors import code_of, logged_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+SECOND_STEP = [
+    "/accounts/2fa/", "/accounts/2fa/recovery-codes/", "/accounts/2fa/recovery-codes/generate/",
+    "/accounts/2fa/totp/deactivate/", "/accounts/2fa/webauthn/", "/accounts/2fa/webauthn/add/",
+    "/accounts/2fa/reauthenticate/",
+]  # fmt: skip
+LOOK = """async ([tags, colours]) => {
+  const root = document.documentElement;
+  root.hidden = true;  // Chromium leaves some inherited colours as they were before an emulated change of scheme
+  root.offsetHeight;
+  root.hidden = false;
+  await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+  for (const fading of document.getAnimations()) fading.finish();
+  for (const part of [...document.querySelectorAll("main details")].slice(0, 5)) part.open = true;
+  const runOnly = colours ? {type: "rule", values: ["color-contrast"]} : {type: "tag", values: tags};
+  const {violations} = await axe.run(document, {runOnly, resultTypes: ["violations"], preload: false});
+  return violations
+    .filter((found) => ["serious", "critical"].includes(found.impact))
+    .flatMap((found) => found.nodes.map((node) => `${found.id}: ${node.html.slice(0, 200)} ${node.any[0]?.message ?? ""}`));
+}"""
+
+
+class Reader:
+    """Opens pages of the live server as one person and collects what axe, or the console, says against them."""
+
+    def __init__(self, chromium, url, client=None):
+        self._context = chromium.new_context(viewport={"width": 1280, "height": 860}, reduced_motion="reduce")
+        self._context.set_default_timeout(15_000)
+        self._context.add_init_script(AXE_SCRIPT)
+        if client:
+            name = settings.SESSION_COOKIE_NAME
+            self._context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": url}])
+        self.url, self.page, self.wrong = url, self._context.new_page(), []
+        self.page.on("console", lambda said: self._console(said))
+
+    def read(self, path, *, status=200):
+        answer = self.page.goto(self.url + path)
+        assert (answer.status, self.page.url.removeprefix(self.url)) == (status, path)
+        self.look()
+
+    def look(self):
+        at = self.page.url.removeprefix(self.url)
+        for scheme in ("light", "dark"):
+            self.page.emulate_media(color_scheme=scheme)
+            found = self.page.evaluate(LOOK, [TAGS, scheme == "dark"])
+            self.wrong += [f"{at} {scheme}: {one}" for one in found]
+
+    def _console(self, said):
+        if said.type == "error" and "status of" not in said.text:
+            self.wrong.append(f"{self.page.url}: {said.text}")
+
+
+@pytest.fixture
+def reader(chromium, live_server, monkeypatch):
+    made = []
+
+    def make(client=None):
+        made.append(Reader(chromium, live_server.url, client))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one._context.close()
+
+
+def test_pages_that_anybody_may_read(reader, live_server):
+    visitor = reader()
+    for path in OPEN:
+        visitor.read(path)
+    visitor.read("/nothing", status=404)
+    visitor.page.goto(f"{visitor.url}/accounts/signup/")
+    visitor.page.fill("[name=organisation]", "Acme")
+    visitor.page.fill("[name=email]", "mina@example.com")
+    visitor.page.fill("[name=password1]", "password")
+    visitor.page.click("text=Create account")
+    visitor.page.wait_for_selector(".field-error")
+    visitor.look()
+    assert not visitor.wrong, "\n".join(visitor.wrong)
+
+
+def test_pages_of_a_member(reader, alice, filled):
+    member = reader(logged_in(alice.email))
+    for path in [*filled.pages(alice.slug), *OWN, filled.invitation_path]:
+        member.read(path)
+    member.page.goto(f"{member.url}/t/{alice.slug}/keys/new")
+    member.page.fill("[name=name]", "api-production")
+    member.page.click("text=Make the key")
+    member.page.wait_for_selector("#secret")
+    member.look()
+    member.page.goto(f"{member.url}/t/{alice.slug}/rules/new")
+    member.page.fill("[name=name]", "User RPM")
+    member.page.eval_on_selector("form.editor", "form => { form.noValidate = true; form.requestSubmit(); }")
+    member.page.wait_for_selector(".field-error")
+    member.look()
+    assert not member.wrong, "\n".join(member.wrong)
+
+
+def test_pages_of_the_second_step(reader, alice, anonymous):
+    browser = logged_in(alice.email)
+    member = reader(browser)
+    member.read("/accounts/2fa/totp/activate/")
+    secret = re.search(r'value="([A-Z2-7]{32})"', member.page.content())[1]
+    member.page.fill("[name=code]", code_of(secret, -1))
+    member.page.press("[name=code]", "Enter")
+    member.page.wait_for_url("**/recovery-codes/")
+    for path in SECOND_STEP:
+        member.read(path)
+    anonymous.post("/accounts/login/", {"login": alice.email, "password": PASSWORD})
+    halfway = reader(anonymous)
+    halfway.read("/accounts/2fa/authenticate/")
+    assert not member.wrong + halfway.wrong, "\n".join(member.wrong + halfway.wrong)
+
+
+def test_pages_that_say_no(reader, alice, as_role, monkeypatch):
+    viewer = reader(as_role("viewer"))
+    viewer.read(f"/t/{alice.slug}/settings", status=403)
+    viewer.read(f"/t/{alice.slug}/")  # with nothing in it
+    monkeypatch.setattr("apps.plans.views.plans_all", lambda: 1 / 0)
+    viewer.read("/pricing", status=500)
+    assert not viewer.wrong, "\n".join(viewer.wrong)
+
+
+def test_what_is_wrong_is_found_in_both_themes(reader):
+    visitor = reader()
+    visitor.page.goto(f"{visitor.url}/status")
+    visitor.page.evaluate("""() => {
+      const faint = document.createElement("p");
+      faint.textContent = "Who can read this?";
+      faint.style.color = "light-dark(#ddd, #333)";
+      document.querySelector("main").append(faint, document.createElement("img"));
+    }""")
+    visitor.look()
+    assert [line.split()[1:3] for line in visitor.wrong] == [
+        ["light:", "color-contrast:"], ["light:", "image-alt:"], ["dark:", "color-contrast:"],
+    ]  # fmt: skip
