@@ -29,7 +29,7 @@ LOOK = """async ([tags, colours]) => {
   const {violations} = await axe.run(document, {runOnly, resultTypes: ["violations"], preload: false});
   return violations
     .filter((found) => ["serious", "critical"].includes(found.impact))
-    .flatMap((found) => found.nodes.map((node) => `${found.id}: ${node.html.slice(0, 200)} ${node.any[0]?.message ?? ""}`));
+    .flatMap(({id, nodes}) => nodes.map((node) => `${id}: ${node.html.slice(0, 200)} ${node.any[0]?.message ?? ""}`));
 }"""
 
 
@@ -44,7 +44,7 @@ class Reader:
             name = settings.SESSION_COOKIE_NAME
             self._context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": url}])
         self.url, self.page, self.wrong = url, self._context.new_page(), []
-        self.page.on("console", lambda said: self._console(said))
+        self.page.on("console", self._console)
 
     def read(self, path, *, status=200):
         answer = self.page.goto(self.url + path)
