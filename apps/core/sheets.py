@@ -4,9 +4,12 @@ What people and their callers wrote is in it: a value that a spreadsheet would t
 """
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 
 from django.http import HttpResponseBase, StreamingHttpResponse
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # apostrophes too, so that what is guarded reads back as it was
 
 
 def sheet(name: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> HttpResponseBase:
@@ -16,7 +19,7 @@ def sheet(name: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -
     def lines() -> Iterator[str]:
         yield writer.writerow(columns)
         for row in rows:
-            yield writer.writerow([_harmless(value) for value in row])
+            yield writer.writerow([formula_guard(value) for value in row])
 
     response = StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
@@ -24,8 +27,13 @@ def sheet(name: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -
     return response
 
 
-def _harmless(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
+def formula_guard(value: object) -> object:
+    """With an apostrophe before what a spreadsheet would take for a formula; `formula_unguard` takes it away."""
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def formula_unguard(text: str) -> str:
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 class _Echo:

@@ -2,7 +2,8 @@
 
 `limit` is a number, `blocked` (0) or `unlimited`. `expires` is a day, to its end, or a moment such as
 2026-12-31T18:00; both in the given zone unless they name their own. Values with commas stand in double quotes, as in
-CSV. Empty lines, and a first line of headings, are passed over.
+CSV; an apostrophe before =, +, - or @ only keeps spreadsheets from seeing a formula. Empty lines, and a first line of
+headings, are passed over.
 """
 
 import csv
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from apps.core.sheets import formula_guard, formula_unguard
 from apps.limits.overrides import OverrideSpec
 
 MAX_BYTES = 500_000
@@ -35,7 +37,7 @@ def overrides_read(text: str, *, dimensions: int, zone: ZoneInfo) -> list[tuple[
     reader = csv.reader(io.StringIO(text), skipinitialspace=True)
     try:
         for row in reader:
-            cells = [cell.strip() for cell in row]
+            cells = [formula_unguard(cell.strip()) for cell in row]
             if not any(cells) or (not read and not problems and cells[dimensions : dimensions + 1] == [_HEADING]):
                 continue
             try:
@@ -52,11 +54,12 @@ def overrides_read(text: str, *, dimensions: int, zone: ZoneInfo) -> list[tuple[
 def overrides_text(overrides: Iterable[OverrideSpec], *, key: Sequence[str]) -> str:
     """With headings; what `overrides_read` reads back."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*key, _HEADING, "expires", "note", "burst"])
+    writer = csv.writer(out)
+    writer.writerow([*map(formula_guard, key), _HEADING, "expires", "note", "burst"])
     for spec in overrides:
         expires = spec.expires_at.astimezone(UTC).isoformat(timespec="microseconds") if spec.expires_at else ""
-        writer.writerow([*spec.values, limit_text(spec.limit), expires, spec.note, spec.burst or ""])
+        values, note = map(formula_guard, spec.values), formula_guard(spec.note)
+        writer.writerow([*values, limit_text(spec.limit), expires, note, spec.burst or ""])
     return out.getvalue()
 
 
