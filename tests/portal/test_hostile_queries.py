@@ -29,16 +29,23 @@ def page(as_role, alice, rule, key):  # noqa: F811
     return lambda name, query: browser.get(f"{url_of(name, alice.slug, rule, key)}?{query}").status_code
 
 
-@pytest.mark.parametrize("name", GETS)
-def test_a_page_answers_whatever_its_address_says(name, page):
-    for value in TOGETHER:
-        assert page(name, "&".join(f"{parameter}={value}" for parameter in NAMES)) < 500, value
+def test_every_page_answers_whatever_its_address_says(page):
+    asked = {
+        (name, value): page(name, "&".join(f"{parameter}={value}" for parameter in NAMES))
+        for name in GETS
+        for value in TOGETHER
+    }
+    assert {one: status for one, status in asked.items() if status >= 500} == {}
 
 
-@pytest.mark.parametrize("name", [name for name in GETS if name in ASKING])
-def test_one_parameter_alone_is_answered_too(name, page):
-    for parameter in NAMES[:24]:
-        assert page(name, f"{parameter}={ALONE.get(parameter, '9' * 40)}") < 500, parameter
+def test_one_parameter_alone_is_answered_too(page):
+    asked = {
+        (name, parameter): page(name, f"{parameter}={ALONE.get(parameter, '9' * 40)}")
+        for name in ASKING
+        for parameter in NAMES[:24]
+        if PAGES[name][0] == "get"
+    }
+    assert {one: status for one, status in asked.items() if status >= 500} == {}
 
 
 def test_a_character_that_no_text_has_is_refused_before_anything_is_asked(page, anonymous):
