@@ -10,6 +10,7 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.apikeys.handover import secret_put
 from apps.apikeys.services import Opened, organisation_open
@@ -66,7 +67,13 @@ class AccountAdapter(MailFolders, DefaultAccountAdapter):  # type: ignore[misc]
         if change in CHANGES:
             factor_changed(user_id=cast("int", user.pk), change=change)
             session_keep(self.request)
-        super().send_notification_mail(template_prefix, user, {"email": str(user), **(context or {})}, email)
+        elif template_prefix == "account/email/password_changed":
+            session_note(self.request, user_id=cast("int", user.pk))  # it goes on under a new key
+        said = {"email": str(user), "timestamp": f"{timezone.now():%-d %b %Y, %H:%M} UTC"}
+        super().send_notification_mail(template_prefix, user, said | (context or {}), email)
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:  # noqa: ARG002 - allauth passes it
+        return reverse("tenants:account")
 
     def get_signup_redirect_url(self, request: HttpRequest) -> str:
         opened: Opened | None = getattr(request, "opened", None)

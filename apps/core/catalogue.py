@@ -84,7 +84,7 @@ CATALOGUE: dict[str, Problem] = {
         403, "The credential may not do this",
         "The key lacks a scope or the role a permission, or the organisation is suspended.",
         "`detail` names what is missing. Use a key with that scope, or ask an owner or admin of the organisation.",
-        "this API key lacks a scope that includes “rules_edit”",
+        "this API key lacks the scope “admin”",
     ),
     "plan_forbids": Problem(
         403, "The plan does not include it",

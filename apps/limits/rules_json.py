@@ -144,7 +144,8 @@ class _Reader:
         fields: dict[str, str] = {}
         for problem in error.problems:
             at = self._pointers[problem.line - 1].removeprefix("/")
-            fields[at] = f"{fields[at]}; {problem.message}" if at in fields else problem.message
+            message = problem.message.removeprefix(f"{at.rpartition('/')[2]}: ")  # the pointer says it
+            fields[at] = f"{fields[at]}; {message}" if at in fields else message
         return Invalid("The body is not valid.", fields=fields)
 
 

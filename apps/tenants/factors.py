@@ -4,19 +4,28 @@ Any change ends all sessions and tokens of the person but the session that it wa
 steps, or with one that is gone, does not go on. It stands in the audit log of every organisation that they belong to.
 """
 
+from smtplib import SMTPException
+
+import structlog
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from anymail.exceptions import AnymailError
+from django.conf import settings
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.http import HttpRequest
+from django.urls import reverse
 
+from apps.core.mail import mail_compose
 from apps.core.sealing import seal, unseal
 from apps.tenants.audit.writing import Target, audit_write
 from apps.tenants.models import User
 from apps.tenants.selectors import memberships_of
 from apps.tenants.sessions import session_renamed
 from apps.tenants.tokens import logins_end
+
+log = structlog.get_logger(__name__)
 
 # What allauth calls its mails -> (action, what it was)
 CHANGES = {
@@ -29,6 +38,11 @@ CHANGES = {
 
 
 class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+    error_messages = DefaultMFAAdapter.error_messages | {
+        "unverified_email": "Confirm your e-mail address first: the link is in the mail that came with your account.",
+        "add_email_blocked": "While two-step login is on, no address can be added. Switch it off for as long as it takes.",
+    }
+
     def encrypt(self, text: str) -> str:
         return seal(text)
 
@@ -68,6 +82,21 @@ def factors_reset(*, user_id: int) -> int:
         _said(user_id, "member.factor_removed", "all")
     logins_end(user_id=user_id)
     return int(gone)
+
+
+def reset_tell(*, user_id: int) -> bool:
+    """A mail to the person, after the reset is committed; whether it was sent."""
+    email = User.objects.values_list("email", flat=True).get(id=user_id)
+    mail = mail_compose(
+        name="factors_reset", to=[email], context={"email": email, "url": settings.PORTAL_URL + reverse("mfa_index")},
+        headers={"Auto-Submitted": "auto-generated"},
+    )  # fmt: skip
+    try:
+        mail.send()
+    except (SMTPException, AnymailError, OSError) as error:
+        log.warning("factors_reset_mail_not_sent", user=user_id, reason=type(error).__name__)
+        return False
+    return True
 
 
 def _said(user_id: int, action: str, what: str) -> None:

@@ -24,7 +24,7 @@ from apps.core.negotiation import AnyAccept
 from apps.core.parsing import PlainJSONParser, query_verify, size_verify
 from apps.core.scope import tenant_scope
 from apps.tenants.idempotency.answering import Answer, Asking, answer_find, answer_keep, fingerprint_of, key_read
-from apps.tenants.permissions import Permission
+from apps.tenants.permissions import ROLE_PERMISSIONS, SCOPE_PERMISSIONS, Permission
 from apps.tenants.selectors import TenantInfo, tenant_get
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -60,7 +60,8 @@ class RateLimited(ApplicationError):
 
 
 class AdminView(APIView):
-    """`permissions` says by method what is needed; GET's is HEAD's, too. A method without one does not exist.
+    """`permissions` says by method what is needed, None for a credential of any kind; GET's is HEAD's, too. A method
+    that it does not name does not exist.
 
     What is not there and what is another tenant's answer 404 in the same bytes. A POST with an Idempotency-Key runs
     inside the tenant's scope as a whole.
@@ -70,7 +71,7 @@ class AdminView(APIView):
     parser_classes = [PlainJSONParser]
     is_admin_api = True  # for its description
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
-    permissions: Mapping[str, Permission] = {}
+    permissions: Mapping[str, Permission | None] = {}
     tenant: TenantInfo
     admission: Admission | None = None
 
@@ -112,12 +113,12 @@ class AdminView(APIView):
 
     def check_permissions(self, request: Request) -> None:
         """Raises Forbidden, also for a suspended tenant."""
-        needed = self.permissions.get("GET" if request.method == "HEAD" else request.method or "")
-        if needed is None:
+        method = "GET" if request.method == "HEAD" else request.method or ""
+        if method not in self.permissions:
             self.http_method_not_allowed(request)
-        elif needed not in self.principal.permissions:
-            what = "this API key lacks a scope" if self.principal.kind == "key" else "your role here lacks a permission"
-            raise Forbidden(f"{what} that includes “{needed}”")
+        needed = self.permissions[method]
+        if needed is not None and needed not in self.principal.permissions:
+            raise Forbidden(_lacking(self.principal.kind, needed))
         self.tenant = tenant_get(self.tenant_id)
         if self.tenant.suspended_at is not None:
             raise Forbidden("this tenant is suspended")
@@ -150,3 +151,15 @@ class AdminView(APIView):
         for name, value in (self.admission.headers if self.admission else {}).items():
             response[name] = value
         return response
+
+
+def _lacking(kind: str, needed: Permission) -> str:
+    """Who would be let in, in words that people choose from."""
+    if kind == "user":
+        return f"your role here may not do this; {_either(ROLE_PERMISSIONS, needed)} may"
+    enough = _either(SCOPE_PERMISSIONS, needed)
+    return f"this API key lacks the scope {enough}" if enough else "no API key may do this; log in as a person"
+
+
+def _either(table: Mapping[str, frozenset[Permission]], needed: Permission) -> str:
+    return " or ".join(f"“{name}”" for name, allowed in table.items() if needed in allowed)

@@ -41,7 +41,7 @@ def login(
         me = Api(profile, keep=lambda _: None).get("/api/v1/me")
         profile = replace(profile, organisation=me["organisation"]["slug"])
         path = profile_write(profile, os.environ)
-        told(me, f"Logged in to {me['organisation']['name']} as {me['role']}; remembered in {path}", as_json=as_json)
+        told(me, f"Logged in to {me['organisation']['name']} {_as(me)}; remembered in {path}", as_json=as_json)
 
 
 def logout(as_json: AsJson = False) -> None:
@@ -69,8 +69,13 @@ def whoami(as_json: AsJson = False) -> None:
     """
     with ending(as_json=as_json):
         me = api().get("/api/v1/me")
-        text = f"{me['kind']} {me['id']}, {me['role']} of {me['organisation']['name']}: {', '.join(me['permissions'])}"
+        may = ", ".join(me["permissions"]) or "nothing but the check API"
+        text = f"{me['organisation']['name']}, {_as(me)}: {may}"
         told(me, text, as_json=as_json)
+
+
+def _as(me: Any) -> str:
+    return f"with the API key {me['id']}" if me["kind"] == "key" else f"as {me['role']}"
 
 
 def _pair(url: str, email: str) -> Any:

@@ -106,6 +106,15 @@ def answered(
     """Whatever its status. Raises Unreachable."""
     try:
         return session.request(method, url, timeout=TIMEOUT_S, allow_redirects=False, **said)
+    except requests.exceptions.SSLError:
+        raise Unreachable(f"{url} has no certificate that can be trusted.") from None
+    except requests.ConnectionError:
+        raise Unreachable(f"{url} did not answer: there is no connection.") from None
+    except requests.Timeout:
+        raise Unreachable(f"{url} did not answer within {TIMEOUT_S} s.") from None
+    except ValueError as error:  # requests' own for what is no address, and for headers that cannot be
+        reason = str(error).replace(credential, "…") if credential else str(error)
+        raise Unreachable(f"{url} cannot be asked: {reason}") from None
     except requests.RequestException as error:
         reason = str(error).replace(credential, "…") if credential else str(error)
         raise Unreachable(f"{url} did not answer: {reason}") from None

@@ -31,7 +31,11 @@ def export(
         rules = api().get(BULK)["rules"]
         text = rules_file_write(rules)
         if file is not None:
-            file.write_text(text)
+            try:
+                file.write_text(text)
+            except OSError as error:
+                why = FileInvalid(str(file), [(1, error.strerror or "cannot be written")])
+                raise _refused(why, as_json=as_json) from None
             told({"file": str(file), "rules": len(rules)}, f"{len(rules)} rules in {file}", as_json=as_json)
         else:
             told({"rules": rules}, text.rstrip("\n"), as_json=as_json)

@@ -64,7 +64,7 @@ ADDRESSES = {
     "invoices": {"get": (PAYERS, None)},
     "notifications": {"get": (READERS, None)},
     "channels": {"get": (READERS, None)},
-    "me": {"get": (READERS, None)},
+    "me": {"get": (READERS | {"key:check", "key:refund"}, None)},
 }  # fmt: skip
 # The check API, which knows keys only: name -> the scope that it needs.
 CHECKS = {"check": "check", "check-explain": "check", "check-refund": "refund", "check-release": "check"}

@@ -27,6 +27,11 @@ class TestAccess:
         assert not kept.exists()
         assert "You are not logged in" in terminal("whoami", code=2).err
 
+    def test_a_key_that_only_checks_is_kept_too(self, terminal, transactional_db, alice, counters):
+        told = terminal("login", typed=f"{key_make(alice.tenant_id, scopes=['check']).secret}\n")
+        assert "with the API key" in told.out
+        assert "nothing but the check API" in terminal("whoami").out
+
     def test_a_key_that_does_not_work_is_not_kept(self, terminal, transactional_db, counters, tmp_path):
         assert "unknown" in terminal("login", typed="rl_live_nonsense\n", code=3).err
         assert not (tmp_path / "home" / "login.json").exists()
@@ -56,7 +61,7 @@ class TestAccess:
 
     def test_nobody_there_is_said_without_the_key(self, terminal):
         told = terminal("login", "--url", "http://127.0.0.1:9", typed="rl_live_secret\n", code=3)
-        assert "did not answer" in told.err
+        assert "did not answer: there is no connection." in told.err
         assert "rl_live_secret" not in told.out + told.err
 
 
@@ -105,7 +110,7 @@ class TestKeys:
     def test_what_the_key_may_not_is_refused(self, terminal, alice, transactional_db, counters):
         reader = key_make(alice.tenant_id, scopes=["read"]).secret
         told = terminal("keys", "create", "mine", key=reader, code=3)
-        assert "lacks a scope" in told.err
+        assert "lacks the scope “admin”" in told.err
 
 
 class TestUsage:

@@ -92,6 +92,11 @@ def test_a_diff_shows_lines_and_ends_with_one(ask, alice, file):
     assert ask("rules", "diff", file, "--no-prune", code=1, as_json=True)["deleted"] == []
 
 
+def test_a_file_that_cannot_be_written_is_said(ask, tmp_path):
+    told = ask("rules", "export", tmp_path / "nowhere" / "rules.yaml", code=2)
+    assert "rules.yaml:1: No such file or directory" in told.err
+
+
 def test_without_pruning_other_rules_stay(ask, alice, file):
     rule_make(alice.tenant_id, name="other")
     ask("rules", "apply", file, "--no-prune")
@@ -103,8 +108,8 @@ def test_without_pruning_other_rules_stay(ask, alice, file):
 @pytest.mark.parametrize(
     ("changed", "line", "words"),
     [
-        (("limit: 100", "limit: many"), 5, "limit: "),
-        (("window: 1m", "window: soon"), 6, "window: "),
+        (("limit: 100", "limit: many"), 5, "limit: must be"),
+        (("window: 1m", "window: soon"), 6, "window: “soon” is not"),
         (("values: u_911", "values: []"), 8, "overrides.0.values: "),
         (("zone: Europe/Berlin", "zone: Mars/Base"), 12, "calendar"),
         (("    type: user\n    match", "    typ: user\n    match"), 3, "typ"),

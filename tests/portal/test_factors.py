@@ -143,7 +143,11 @@ def test_changes_and_codes_ask_for_the_password_again(path, alice, secret):
 
 
 def test_who_has_lost_everything_is_helped_by_a_command(alice, secret, browser, capsys):
+    mail.outbox.clear()
     call_command("mfa_reset", alice.email)
+    assert [(told.to, told.subject) for told in mail.outbox] == [
+        ([alice.email], f"Two-step login of {alice.email} was switched off")
+    ]
     assert browser.get("/account").status_code == 302
     assert logged_in(alice.email).get("/account").status_code == 200
     assert actions(alice.tenant_id)[-1] == "member.factor_removed"

@@ -57,12 +57,14 @@ def test_logging_out_everywhere_else_keeps_this_session_in_the_list(alice):
     assert "Chrome on Android" not in page(here)
 
 
-def test_another_password_ends_all_sessions(alice):
+def test_another_password_ends_all_sessions_but_the_one_it_was_chosen_in(alice):
     here, phone = logged_in(alice.email), logged_in(alice.email, PHONE)
     new = "another horse battery"
     changed = {"oldpassword": PASSWORD, "password1": new, "password2": new}
-    assert here.post("/accounts/password/change/", changed).status_code == 302
+    assert here.post("/accounts/password/change/", changed)["Location"] == "/account"
     assert phone.get("/account").status_code == 302
+    assert "Firefox on Windows" in page(here)
+    assert "Chrome on Android" not in page(here)
 
 
 def test_what_django_has_forgotten_is_purged(alice):

@@ -93,7 +93,7 @@ def test_days_of_a_month_are_counted_as_people_do():
     [
         "email_confirmation", "email_confirmation_signup", "password_reset_key", "account_already_exists",
         "unknown_account", "password_changed", "password_reset", "password_set", "email_changed", "email_confirm",
-        "email_deleted",
+        "email_deleted", "factors_reset",
     ],
 )  # fmt: skip
 def test_a_mail_is_written_as_text_and_as_html_and_says_the_same(name):
@@ -106,6 +106,7 @@ def test_a_mail_is_written_as_text_and_as_html_and_says_the_same(name):
         "to_email",
         "deleted_email",
         "ip",
+        "url",
     )
     context = {word: f"<{word}>" for word in (*names, "user_agent", "timestamp")}
     mail = mail_compose(name=name, to=["a@example.com"], context=context)

@@ -16,7 +16,6 @@ from apps.core.negotiation import AnyAccept
 from apps.core.openapi import AUTH, PROBLEM_BODY, answers
 from apps.core.parsing import PlainJSONParser
 from apps.tenants.authentication import TENANT_HEADER
-from apps.tenants.permissions import Permission
 from apps.tenants.principals import AdminView
 from apps.tenants.proving import RETRY_AFTER_S, user_prove
 from apps.tenants.signing import keys_published
@@ -131,7 +130,7 @@ class RevokeView(TokenView):
 
 
 class MeView(AdminView):
-    permissions = {"GET": Permission.VIEW}
+    permissions = {"GET": None}
 
     @extend_schema(
         operation_id="me", summary="Whose credential is this, and for which organisation?", tags=["token"],
