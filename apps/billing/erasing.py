@@ -7,14 +7,17 @@ as the law asks, and our copy of what Stripe knows goes.
 
 from datetime import datetime
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from apps.billing.accounts import account_sync
+from apps.billing.accounts import account_sync, priced
 from apps.billing.gateways import stripe as gateways
 from apps.billing.gateways.stripe import StripeGateway
 from apps.billing.models import PAYING, Account, Giving, Invoice, KeptInvoice
+from apps.core.errors import NotFound
 from apps.core.scope import tenant_scope
+from apps.plans.selectors import plan_for
 from apps.tenants.holdings import (
     Elsewhere,
     Holding,
@@ -28,12 +31,15 @@ from apps.tenants.holdings import (
 )
 from apps.tenants.selectors import deletion_open
 
+log = structlog.get_logger(__name__)
+
+_OURS = ("changing_until", "seen_at", "settle_at", "ended_by_deletion", "plan_after_deletion")
 _LAW = "tax law asks for it; numbers, times and ids, nothing that names anybody"
 
 
 def holdings_register() -> None:
     holdings_declare(
-        Holding(table="public.billing_account", hidden=("changing_until", "seen_at", "settle_at", "ended_by_deletion")),
+        Holding(table="public.billing_account", hidden=_OURS),
         Holding(table="public.billing_dunning"),
         Holding(table="public.billing_giving", kept=_LAW, hidden=("given_by",)),
         Holding(table="public.billing_happening", not_exported="what was told to others of bills, which are here"),
@@ -72,16 +78,32 @@ def deletion_follow(gateway: StripeGateway, *, tenant_id: int, now: datetime) ->
     if account is None:
         return False
     wanted = deletion_open(tenant_id) is not None
+    row = Account.objects.filter(tenant_id=tenant_id)
     if wanted and account.ends_at is None:
+        # Before Stripe is asked: its news of the end may be written down first, and this is needed to take it back.
+        row.update(ended_by_deletion=True, plan_after_deletion=account.next_plan_code or account.plan_after_deletion)
         gateway.subscriptions.end_at_renewal(account.subscription)
-        Account.objects.filter(tenant_id=tenant_id).update(ended_by_deletion=True)
     elif not wanted and account.ended_by_deletion:
         gateway.subscriptions.keep(account.subscription)
-        Account.objects.filter(tenant_id=tenant_id).update(ended_by_deletion=False)
+        _change_again(gateway, account)
+        row.update(ended_by_deletion=False, plan_after_deletion="")
     else:
         return False
     account_sync(gateway, customer=account.customer, now=now)
     return True
+
+
+def _change_again(gateway: StripeGateway, account: Account) -> None:
+    """To the plan that was to begin with the renewal, where it is still to be had."""
+    if not account.plan_after_deletion:
+        return
+    try:
+        plan = plan_for(account.tenant_id, account.plan_after_deletion)
+    except NotFound:
+        log.warning("plan_after_deletion_gone", tenant=account.tenant_id, plan=account.plan_after_deletion)
+        return
+    prices = gateway.prices_ensure(priced(plan))
+    gateway.subscriptions.change_at_renewal(account.subscription, code=plan.code, prices=prices)
 
 
 def customer_erase(tenant_id: int) -> None:

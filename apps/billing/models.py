@@ -55,6 +55,9 @@ class Account(models.Model):
     ended_by_deletion = models.BooleanField(
         default=False, db_default=False, help_text="It does not renew because the organisation is to be deleted."
     )
+    plan_after_deletion = models.CharField(
+        max_length=32, blank=True, db_default="", help_text="The plan that was to begin, should it be taken back."
+    )
     created_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(null=True, blank=True, help_text="When Stripe was asked last.")
 

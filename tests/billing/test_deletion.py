@@ -4,6 +4,7 @@ import pytest
 from django.utils import timezone
 
 from apps.billing.accounts import account_sync
+from apps.billing.changes import plan_change
 from apps.billing.erasing import deletion_follow
 from apps.billing.gateways.stripe import gateway
 from apps.billing.models import Account
@@ -41,6 +42,19 @@ def test_it_does_not_renew_and_taken_back_it_does(selling, startup):
     deletion_take_back(tenant_id=startup.tenant_id, now=timezone.now())
     account, held = at_stripe(selling, startup)
     assert (held.cancel_at_period_end, account.ends_at, account.ended_by_deletion) == (False, None, False)
+
+
+def test_a_smaller_plan_that_was_to_begin_is_to_begin_again(selling, startup):
+    now = timezone.now
+    plan_change(gateway(), tenant_id=startup.tenant_id, code="professional", now=now())
+    plan_change(gateway(), tenant_id=startup.tenant_id, code="startup", now=now())
+    ask(startup)
+    account, held = at_stripe(selling, startup)
+    assert (held.cancel_at_period_end, account.next_plan_code) == (True, "")
+    deletion_take_back(tenant_id=startup.tenant_id, now=now())
+    account, held = at_stripe(selling, startup)
+    assert (held.cancel_at_period_end, account.ends_at, account.next_plan_code) == (False, None, "startup")
+    assert (account.ended_by_deletion, account.plan_after_deletion) == (False, "")
 
 
 def test_who_had_ended_it_before_has_it_ended_after(selling, startup):
