@@ -75,6 +75,15 @@ class Retention:
     kept: timedelta | None = None
     until: str = ""
 
+    @property
+    def kept_words(self) -> str:
+        """Empty where it is no number of days."""
+        if self.kept is None:
+            return ""
+        years, rest = divmod(self.kept.days, 365)
+        count, unit = (self.kept.days, "day") if rest or not years else (years, "year")
+        return f"{count} {unit}{'' if count == 1 else 's'}"
+
 
 _holdings: dict[str, Holding] = {}
 _elsewhere: dict[str, Elsewhere] = {}

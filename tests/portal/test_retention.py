@@ -7,6 +7,8 @@ from apps.analytics.tables import TABLE
 from apps.notifications.purging import KEPT
 from apps.tenants.holdings import retentions
 from apps.tenants.models import Cell
+from tests.factories import colleague_make
+from tests.people import Browser
 
 
 @pytest.fixture
@@ -28,6 +30,15 @@ def test_every_room_says_what_it_keeps(page):
     assert kept["Single checks, with digests of identifiers"] == TABLE["event"].keep
     assert kept["Notices, and what became of their deliveries"] == KEPT
     assert f"{KEPT.days} days" in shown
+    assert "5 years" in shown
+
+
+def test_who_may_not_see_settings_finds_it_in_the_explorer(alice):
+    colleague_make(alice.tenant_id, "viewer", "vera@example.com")
+    vera = Browser().into("vera@example.com")
+    here = reverse("tenants:retention", args=[alice.slug])
+    assert here in vera.get(f"/t/{alice.slug}/explorer").content.decode()
+    assert f"/t/{alice.slug}/settings\"" not in vera.get(here).content.decode()
 
 
 def test_it_says_the_region_of_the_cell(page):
