@@ -72,7 +72,7 @@ class AccountAdapter(MailFolders, DefaultAccountAdapter):  # type: ignore[misc]
         said = {"email": str(user), "timestamp": f"{timezone.now():%-d %b %Y, %H:%M} UTC"}
         super().send_notification_mail(template_prefix, user, said | (context or {}), email)
 
-    def get_password_change_redirect_url(self, request: HttpRequest) -> str:  # noqa: ARG002 - allauth passes it
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         return reverse("tenants:account")
 
     def get_signup_redirect_url(self, request: HttpRequest) -> str:

@@ -40,7 +40,7 @@ CHANGES = {
 class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     error_messages = DefaultMFAAdapter.error_messages | {
         "unverified_email": "Confirm your e-mail address first: the link is in the mail that came with your account.",
-        "add_email_blocked": "While two-step login is on, no address can be added. Switch it off for as long as it takes.",
+        "add_email_blocked": "While two-step login is on, no address can be added. Switch it off meanwhile.",
     }
 
     def encrypt(self, text: str) -> str:

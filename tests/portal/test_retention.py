@@ -38,7 +38,7 @@ def test_who_may_not_see_settings_finds_it_in_the_explorer(alice):
     vera = Browser().into("vera@example.com")
     here = reverse("tenants:retention", args=[alice.slug])
     assert here in vera.get(f"/t/{alice.slug}/explorer").content.decode()
-    assert f"/t/{alice.slug}/settings\"" not in vera.get(here).content.decode()
+    assert f'/t/{alice.slug}/settings"' not in vera.get(here).content.decode()
 
 
 def test_it_says_the_region_of_the_cell(page):
