@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class KeyInfo:
-    """`last_used_at` is at most a few seconds old; None: never, or not known right now."""
+    """`last_used_at` is at most half a minute old; None: never, or not known right now."""
 
     id: int
     name: str

@@ -1,6 +1,7 @@
 """Staff's view of money: tenants as customers, and Stripe's own picture of them, which is only read here."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from django import forms
@@ -16,9 +17,9 @@ from apps.billing.business.pages import BusinessPage, CapacityPage
 from apps.billing.giving import give, giving_verify
 from apps.billing.models import Account, Giving
 from apps.billing.money import MICRO, dollars
-from apps.core.errors import ApplicationError
+from apps.core.errors import ApplicationError, NotFound
 from apps.core.forms import errors_take
-from apps.tenants.selectors import tenant_by_slug
+from apps.tenants.selectors import tenant_by_slug, tenant_get
 
 
 class _ReadOnly(ModelAdmin):  # type: ignore[misc]
@@ -32,9 +33,26 @@ class _ReadOnly(ModelAdmin):  # type: ignore[misc]
         return False
 
 
+class _OfTenant(_ReadOnly):
+    """Rows that carry a tenant's number are shown and found by its short name."""
+
+    @admin.display(description="Organisation", ordering="tenant_id")
+    def organisation(self, row: Any) -> str:
+        try:
+            return tenant_get(row.tenant_id).slug
+        except NotFound:
+            return f"{row.tenant_id}, deleted"
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        with suppress(NotFound):
+            found |= queryset.filter(tenant_id=tenant_by_slug(search_term.strip()).id)
+        return found, may_repeat
+
+
 @admin.register(Account)
-class AccountAdmin(_ReadOnly):
-    list_display = ("tenant_id", "customer", "status", "ends_at", "seen_at")
+class AccountAdmin(_OfTenant):
+    list_display = ("organisation", "customer", "status", "ends_at", "seen_at")
     list_filter = ("status",)
     search_fields = ("customer", "subscription", "=tenant_id")
     ordering = ("-tenant_id",)
@@ -84,11 +102,11 @@ class GivingForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Giving)
-class GivingAdmin(_ReadOnly):
+class GivingAdmin(_OfTenant):
     """Each is given once and stays as it is; what Stripe refused is seen here."""
 
     form = GivingForm
-    list_display = ("made_at", "tenant_id", "kind", "dollars", "reason", "given_by", "state")
+    list_display = ("made_at", "organisation", "kind", "dollars", "reason", "given_by", "state")
     list_filter = ("kind",)
     search_fields = ("=tenant_id", "reason", "stripe_id", "invoice")
     ordering = ("-id",)
@@ -100,7 +118,7 @@ class GivingAdmin(_ReadOnly):
         if obj is None:
             return ("tenant", "kind", "invoice_number", "dollars", "reason")
         return (
-            "tenant_id", "kind", "invoice", "dollars", "reason", "given_by", "made_at", "state", "stripe_id",
+            "organisation", "kind", "invoice", "dollars", "reason", "given_by", "made_at", "state", "stripe_id",
             "reference",
         )  # fmt: skip
 

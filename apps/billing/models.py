@@ -149,7 +149,7 @@ class Giving(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} of {self.cents} cents to {self.tenant_id}"
+        return f"{self.kind} of ${self.cents / 100:,.2f}"
 
 
 class Invoice(models.Model):

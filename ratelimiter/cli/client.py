@@ -13,8 +13,15 @@ PAGE = 100
 
 
 class NotLoggedIn(Exception):
+    def __init__(self, words: str = "You are not logged in: run “ratelimiter login”, or set RATELIMITER_API_KEY.") -> None:
+        super().__init__(words)
+
+
+class NoKey(NotLoggedIn):
+    """A person is logged in where an API key is needed."""
+
     def __init__(self) -> None:
-        super().__init__("You are not logged in: run “ratelimiter login”, or set RATELIMITER_API_KEY.")
+        super().__init__("Checks are asked with an API key: set RATELIMITER_API_KEY, or log in with one.")
 
 
 class Unreachable(Exception):

@@ -28,7 +28,7 @@ def list_(as_json: AsJson = False) -> None:
                 key["name"],
                 key["masked"],
                 " ".join(key["scopes"]),
-                key["last_used_at"] or "never",
+                key["last_used_at"] or "-",
                 _state(key),
             )
             for key in keys

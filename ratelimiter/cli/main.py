@@ -11,7 +11,7 @@ import typer
 
 from ratelimiter.cli import access, keys, rules
 from ratelimiter.cli.access import api
-from ratelimiter.cli.client import Api, Problem
+from ratelimiter.cli.client import Api, NoKey, Problem
 from ratelimiter.cli.printing import AsJson, Exit, ending, line_told, table, told
 
 POLL_S = 1.5
@@ -55,7 +55,10 @@ def check(
         said |= {"cost": cost, "mode": "peek" if peek else "consume"}
         if attribute:
             said["attributes"] = dict(_pair(text) for text in attribute)
-        answer = api().ask("POST", "/api/v1/check", body=said, also=(429,))
+        asked = api()
+        if not asked.profile.api_key:
+            raise NoKey
+        answer = asked.ask("POST", "/api/v1/check", body=said, also=(429,))
         if answer.headers.get("RL-Decision") not in ("allow", "deny"):
             raise Problem(answer.status_code, "not_decided", "It was not decided; try again in a moment.")
         decision = answer.json()
@@ -86,6 +89,7 @@ def usage(
             used, period = bill["usage"], bill["period"]
             spent = f"${bill['total_cents'] / 100:,.2f} so far"
             share = f"{used['checks']:,} of {used['included']:,} checks until {period['ends_at'][:10]}"
+            share += f", {_counted(used['counted_until'])}"
             lines += ["", f"{bill['plan']['name']}: {share}, {spent}"]
         told({"totals": totals, "rules": by_rule, "billing": bill}, "\n".join(lines), as_json=as_json)
 
@@ -149,6 +153,10 @@ def _bill(asked: Api) -> Any:
         if problem.status != 403:
             raise
         return None
+
+
+def _counted(until: str | None) -> str:
+    return f"counted until {until[:16].replace('T', ' ')} UTC" if until else "its first hour is not counted yet"
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -47,9 +47,14 @@ def key_digest(key: str, pepper: Pepper) -> str:
 
 
 def keys_last_used(redis: Redis, *, tenant: int) -> dict[int, int]:
-    """API key id -> Unix seconds of the last check made with it, as the doors wrote it. Raises RedisError."""
+    """API key id -> Unix seconds of its last use, as the doors and the admin API wrote it. Raises RedisError."""
     raw = cast("dict[bytes, bytes]", redis.hgetall(keys.key_last_used(tenant)))
     return {int(key_id): int(at_s) for key_id, at_s in raw.items()}
+
+
+def key_used(redis: Redis, *, tenant: int, key_id: int, at_s: int) -> None:
+    """Of a use that no door saw. Raises RedisError."""
+    redis.hset(keys.key_last_used(tenant), str(key_id), str(at_s))
 
 
 def _checksum(body: str) -> str:

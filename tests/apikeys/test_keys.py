@@ -8,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError
 
+from apps.apikeys.authentication import _marked
 from apps.apikeys.models import ApiKey
 from apps.apikeys.selectors import key_get, keys_of, secret_tenant
 from apps.apikeys.services import key_create, key_revoke, key_rotate
@@ -165,6 +166,16 @@ def test_last_used_comes_from_the_doors(alice, counters):
     with tenant_scope(alice.tenant_id):
         newest, first = keys_of(alice.tenant_id)
     assert (newest.last_used_at, first.last_used_at) == (NOW, None)
+
+
+def test_asking_the_admin_api_is_use_too(alice, counters, client):
+    issued = key_make(alice.tenant_id, scopes=["read"])
+    _marked.clear()
+    for _ in range(2):
+        assert client.get("/api/v1/me", HTTP_AUTHORIZATION=f"Bearer {issued.secret}").status_code == 200
+    with tenant_scope(alice.tenant_id):
+        newest, first = keys_of(alice.tenant_id)
+    assert (newest.last_used_at is not None, first.last_used_at) == (True, None)
 
 
 def test_key_create_prints_the_secret_once(alice):

@@ -43,6 +43,7 @@ class TestAccess:
         assert "as owner" in told.out
         assert PASSWORD not in told.out + told.err + (tmp_path / "home" / "login.json").read_text()
         assert terminal("whoami", as_json=True)["kind"] == "user"
+        assert "with an API key" in terminal("check", "--user", "u_1", code=2).err
         kept = (tmp_path / "home" / "login.json").read_text()
         terminal("logout")
         (tmp_path / "home" / "login.json").write_text(kept)
@@ -118,7 +119,9 @@ class TestUsage:
         told = ask("usage", as_json=True)
         assert told["totals"]["checks"] == 0
         assert told["billing"]["usage"]["checks"] == 0
-        assert "0 checks, 0 denied" in ask("usage").out
+        told = ask("usage").out
+        assert "0 checks, 0 denied" in told
+        assert "its first hour is not counted yet" in told
 
     def test_who_may_not_see_bills_sees_the_rest(self, terminal, alice, transactional_db, counters):
         reader = key_make(alice.tenant_id, scopes=["read"]).secret

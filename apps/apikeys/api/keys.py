@@ -25,7 +25,7 @@ _MEMBERS: dict[str, Any] = {
     "id": {"type": "integer"}, "name": _TEXT, "live": {"type": "boolean"}, "scopes": _SCOPES,
     "masked": {"type": "string", "description": "Its beginning and its last four characters."},
     "created_at": _MOMENT, "expires_at": _MAYBE, "revoked_at": _MAYBE,
-    "last_used_at": _MAYBE | {"description": "A few seconds old at most; null: never, or not known right now."},
+    "last_used_at": _MAYBE | {"description": "Half a minute old at most; null: never, or not known right now."},
     "rotated_from_id": {"type": "integer", "nullable": True},
 }  # fmt: skip
 KEY = shape(**_MEMBERS)
