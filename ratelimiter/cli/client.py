@@ -13,7 +13,9 @@ PAGE = 100
 
 
 class NotLoggedIn(Exception):
-    def __init__(self, words: str = "You are not logged in: run “ratelimiter login”, or set RATELIMITER_API_KEY.") -> None:
+    def __init__(
+        self, words: str = "You are not logged in: run “ratelimiter login”, or set RATELIMITER_API_KEY."
+    ) -> None:
         super().__init__(words)
 
 

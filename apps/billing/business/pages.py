@@ -44,7 +44,7 @@ class BusinessPage(UnfoldModelAdminViewMixin, TemplateView):  # type: ignore[mis
         assumed = forecast_form.assumed()
         return super().get_context_data(**kwargs) | {
             "figures": [
-                ("MRR", _money(revenue), f"{len(paying):,} organisation{'s' if len(paying) != 1 else ''} paying, at list price"),
+                ("MRR", _money(revenue), f"of {len(paying):,} who pay, at list price"),
                 ("ARR", _money(12 * revenue), "twelve times that"),
                 ("ARPU", _money(round(Fraction(revenue, len(paying)))) if paying else "none", "a paying organisation"),
                 ("Churn", _percent(moved[-2].churn), f"of those who paid, in {before:%B}"),
