@@ -368,16 +368,18 @@ def test_no_page_shows_anything_of_another_tenant(path, bobs, bob, busy):
 def test_the_list_of_rules_shows_the_last_hour_of_each(alices, alice, rows):
     rule = rule_make(alice.tenant_id, name="per-user", type="user")
     rows.rule("minute", timezone.now() - 10 * MINUTE, rule.id, allowed=30, denied=10)
-    assert f'hx-get="/t/{alice.slug}/rules/sparks"' in read(alices, f"/t/{alice.slug}/rules")
-    sparks = read(alices, f"/t/{alice.slug}/rules/sparks")
+    rows.rule("minute", timezone.now() - 10 * MINUTE, rule.id + 1, denied=10)  # which is deleted
+    asked = re.search(r'hx-get="([^"]*/rules/sparks[^"]*)"', read(alices, f"/t/{alice.slug}/rules"))[1]
+    sparks = read(alices, asked)
     assert f'id="spark-{rule.id}"' in sparks
     assert re.search(r"25 % of .*40.* denied, last hour", sparks)
     assert sparks.count("<rect") == 2 * 13
+    assert f"spark-{rule.id + 1}" not in sparks
 
 
 def test_nobody_sees_another_tenants_rules_hours(alices, alice, bobs_rows):
     bobs_rows.rule("minute", timezone.now() - 10 * MINUTE, 5, denied=10)
-    assert "<rect" not in read(alices, f"/t/{alice.slug}/rules/sparks")
+    assert "<rect" not in read(alices, f"/t/{alice.slug}/rules/sparks?rules=5")
 
 
 def test_a_check_that_is_not_counted_yet_says_so(alices, alice):

@@ -102,13 +102,13 @@ def rule_glance(request: TenantRequest, rule_id: int) -> HttpResponse:
 @never_cache
 @member_view(Permission.VIEW)
 def sparks(request: TenantRequest) -> HttpResponse:
-    """The last hour of every rule, for the list of rules, which takes each to its place."""
+    """The last hour of the rules that the list shows, which takes each to its place; of others it has none."""
     now, plan = timezone.now(), plan_of(request.tenant.id)
     hour = usual(request, now=now, retention_days=plan.retention_days, preset="1h")
     found = rules_series(range_stepped(hour, Step.MINUTES_5))
-    return render(
-        request, "analytics/rule/sparks.html", {"sparks": {rule: spark(held) for rule, held in found.items()}}
-    )
+    shown = set(request.GET.get("rules", "").split(","))
+    drawn = {rule: spark(held) for rule, held in found.items() if str(rule) in shown}
+    return render(request, "analytics/rule/sparks.html", {"sparks": drawn})
 
 
 @require_safe
