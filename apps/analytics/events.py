@@ -8,7 +8,7 @@ import base64
 import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
@@ -123,9 +123,9 @@ def cursor_read(text: str) -> Cursor:
         moment = datetime.fromisoformat(at)
     except (ValueError, binascii.Error):
         moment, name = datetime.min, ""  # noqa: DTZ901 - refused below
-    if moment.tzinfo is None or not name:
+    if moment.tzinfo is None or not 1970 <= moment.year <= 9998 or not name:
         raise Invalid("The cursor is not valid.", fields={"cursor": "Use the one of the page before."})
-    return Cursor(moment, name)
+    return Cursor(moment.astimezone(UTC), name)  # PostgreSQL knows no offset past 15:59
 
 
 def events(span: Range, wanted: Filter, *, after: Cursor | None = None, limit: int = PAGE) -> EventPage:

@@ -6,7 +6,7 @@ transaction; doors learn of it after the commit.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -71,7 +71,7 @@ def key_create(
         name=name.strip(),
         live=live,
         scopes=scopes,
-        expires_at=expires_at,
+        expires_at=expires_at.astimezone(UTC) if expires_at else None,  # PostgreSQL knows no offset past 15:59
         created_by_id=created_by_id,
     )
     audit_write(tenant_id=tenant_id, action="key.created", target=_target(issued.key), after=_said(issued.key))

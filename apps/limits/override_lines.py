@@ -89,7 +89,7 @@ def expiry_read(text: str, zone: ZoneInfo) -> datetime:
         moment = None
     if moment is None or not 1970 <= moment.year <= 9998:  # a moment in every zone
         raise ValueError(f"“{text}” is no moment; write 2026-12-31 or 2026-12-31T18:00.")
-    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)  # PostgreSQL: up to 15:59
 
 
 def _spec(cells: Sequence[str], dimensions: int, zone: ZoneInfo) -> OverrideSpec:

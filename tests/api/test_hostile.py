@@ -2,6 +2,7 @@
 
 import json
 import random
+from base64 import urlsafe_b64encode
 from urllib.parse import quote
 
 import pytest
@@ -10,7 +11,7 @@ from django.db import transaction
 from tests.api.calling import client
 from tests.api.test_access import ADDRESSES, CALLS, SCOPES, Things, bearer, url_of
 from tests.api.test_rules import CHAT
-from tests.factories import key_make
+from tests.factories import key_make, rule_make
 
 pytestmark = pytest.mark.django_db
 ODD = [
@@ -91,3 +92,16 @@ def test_nothing_that_is_sent_is_a_mistake_of_ours(seed, alice, counters, settin
             if answer.status_code >= 400:
                 assert answer["Content-Type"] == "application/problem+json", said
                 assert answer.json()["code"] != "internal", said
+
+
+def test_an_offset_that_postgresql_does_not_know_is_only_another_way_to_write_a_moment(admin, alice, counters):
+    rule_id = rule_make(alice.tenant_id, name="user-rpm", type="user").id
+    moment, same = "2030-06-08T23:04:39-19:30", "2030-06-09T18:34:39+00:00"
+    assert admin.post("api-keys", {"name": "x", "expires_at": moment}).json()["expires_at"] == same
+    path = f"rate-limits/{rule_id}/overrides"
+    assert admin.post(path, {"values": "u_1", "limit": 1, "expires": moment}).json()["expires"] == same
+    admin.get("audit?since=2026-01-01T00:00:00-19:30")
+    admin.post("analytics/markers", {"text": "v1", "at": "2026-01-01T00:00:00-19:30"})
+    cursor = urlsafe_b64encode(b"2026-01-01T00:00:00-19:30|a").decode()
+    admin.get(f"analytics/events?range=24h&cursor={quote(cursor)}")
+    admin.post("analytics/markers", {"text": "v1", "at": "0001-01-01T00:00:00-19:30"}, status=400)

@@ -1,6 +1,6 @@
 """/api/v1/analytics/*: what the portal shows, for programs. An API key with the scope `read`; markers need `admin`."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
@@ -165,6 +165,6 @@ def _marker(body: Any, now: datetime) -> tuple[str, datetime]:
         at = datetime.fromisoformat(body["at"])
     except (TypeError, ValueError):
         at = None
-    if at is None or at.tzinfo is None or at > now:
+    if at is None or at.tzinfo is None or not 1970 <= at.year <= 9998 or at > now:
         raise Invalid("at is not valid.", fields={"at": "Use ISO 8601 with an offset, not in the future."})
-    return body["text"], at
+    return body["text"], at.astimezone(UTC)  # PostgreSQL knows no offset past 15:59

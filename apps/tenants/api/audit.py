@@ -1,7 +1,7 @@
 """/api/v1/audit: the audit log for programs. An API key with the scope `admin`."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -108,4 +108,4 @@ def _moment(asked: Mapping[str, str], name: str) -> datetime | None:
         at = None
     if at is None or at.tzinfo is None or not 1970 <= at.year <= 9998:
         raise Invalid(f"{name} is not valid.", fields={name: "Use ISO 8601 with an offset."})
-    return at
+    return at.astimezone(UTC)  # PostgreSQL knows no offset past 15:59
