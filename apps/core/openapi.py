@@ -40,8 +40,12 @@ _IDEMPOTENCY_KEY = OpenApiParameter(
     description="The same request with the same key is carried out once within 24 hours.",
 )  # fmt: skip
 IF_MATCH = OpenApiParameter(
-    "If-Match", _TEXT, OpenApiParameter.HEADER, required=True,
+    "If-Match", _TEXT | {"minLength": 1}, OpenApiParameter.HEADER, required=True,
     description="The ETag of what is changed, as it was read; `*` for any.",
+)  # fmt: skip
+IF_MATCH_UNLESS_DRY = OpenApiParameter(
+    "If-Match", _TEXT, OpenApiParameter.HEADER,
+    description="The ETag of what is changed, as it was read; `*` for any. A dry run wants none.",
 )  # fmt: skip
 IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match", _TEXT, OpenApiParameter.HEADER, description="The ETag of what is known: 304 where it is the same."
@@ -109,7 +113,7 @@ def operation(
 ) -> Callable[[Handler], Handler]:
     """Describes a method of an AdminView."""
     asked, found = list(parameters), {*also}
-    if IF_MATCH in asked:
+    if IF_MATCH in asked or IF_MATCH_UNLESS_DRY in asked:
         found |= {412, 428}
     said = answers(good, status=status, also=found | ({413} if body else set()))
     if IF_NONE_MATCH in asked:

@@ -83,7 +83,7 @@ _MARKER = _object(at=_MOMENT, kind={"type": "string", "enum": ["deploy", "rule"]
 MARKER_REQUEST = {
     "application/json": {
         "type": "object", "required": ["text"], "additionalProperties": False,
-        "properties": {"text": {"type": "string", "maxLength": 80}, "at": _MOMENT},
+        "properties": {"text": {"type": "string", "maxLength": 80}, "at": _MOMENT | {"nullable": True}},
     }
 }  # fmt: skip
 

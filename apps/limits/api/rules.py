@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from apps.core.errors import ApplicationError, Invalid
 from apps.core.etags import condition_require, condition_verify, etag_of, is_known
-from apps.core.openapi import IF_MATCH, IF_NONE_MATCH, operation
+from apps.core.openapi import IF_MATCH, IF_MATCH_UNLESS_DRY, IF_NONE_MATCH, operation
 from apps.core.paging import PAGE, page_asked, truth_asked
 from apps.limits import services
 from apps.limits.api import rule_schema as schema
@@ -162,7 +162,7 @@ class RulesBulkView(AdminView):
     @operation(
         "rules_apply", "Make all rules as the list says", tag=TAG, good=schema.APPLIED, body=schema.RULES_REQUEST,
         example=schema.RULES_EXAMPLE,
-        also=(409,), parameters=[IF_MATCH, schema.DRY_RUN, schema.PRUNE],
+        also=(409,), parameters=[IF_MATCH_UNLESS_DRY, schema.DRY_RUN, schema.PRUNE],
         description="By namespace and name, all or nothing. A rule that says nothing of overrides keeps those it has. "
         "With `dry_run`, `If-Match` may be left out.",
     )  # fmt: skip

@@ -11,6 +11,7 @@ from ratelimiter.engine.wire.render import JSON, PROBLEM, QUOTA_EXCEEDED
 
 _NAME = {"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"}
 _TEXT = {"type": "string", "maxLength": MAX_DIMENSION_BYTES}
+_OR_NULL = {"nullable": True}  # the same as nothing
 _COUNT = {"type": "integer", "nullable": True}
 _MS = {"type": "integer", "nullable": True, "description": "Milliseconds from now; null where waiting does not help."}
 
@@ -36,9 +37,9 @@ _CHECK: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
-        "ip": {**_TEXT, "description": "IPv4 or IPv6 address of the end user."},
-        "route": {**_TEXT, "description": "Method and path, such as “POST /v1/chat”."},
-        "user": {**_TEXT, "description": "Your id of the end user."},
+        "ip": {**_TEXT, **_OR_NULL, "description": "IPv4 or IPv6 address of the end user."},
+        "route": {**_TEXT, **_OR_NULL, "description": "Method and path, such as “POST /v1/chat”."},
+        "user": {**_TEXT, **_OR_NULL, "description": "Your id of the end user."},
         "attributes": {"type": "object", "additionalProperties": _TEXT, "maxProperties": MAX_ATTRIBUTES},
         "namespace": {**_NAME, "default": "default"},
         "cost": {"type": "integer", "minimum": 1, "maximum": MAX_UNITS, "default": 1},
@@ -48,7 +49,12 @@ _CHECK: dict[str, Any] = {
             "default": "consume",
             "description": "peek answers without counting; report counts past the limit and always answers 200.",
         },
-        "rules": {"type": "array", "items": _NAME, "description": "Only these rules; default: all that match."},
+        "rules": {
+            "type": "array",
+            "items": _NAME,
+            **_OR_NULL,
+            "description": "Only these rules; default: all that match.",
+        },
         "refundable": {
             "type": "boolean",
             "default": False,
@@ -187,7 +193,13 @@ REFUND_REQUEST = {
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            "amount": {"type": "integer", "minimum": 1, "maximum": MAX_UNITS, "description": "Default: all it took."}
+            "amount": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MAX_UNITS,
+                **_OR_NULL,
+                "description": "Default: all it took.",
+            }
         },
     }
 }
@@ -196,7 +208,7 @@ REFUND_RESPONSES: dict[Any, Any] = {
 } | _errors(400, 401, 403, 413, 503, missing=_NO_RECORD)
 RELEASE_RESPONSES: dict[Any, Any] = {
     (200, JSON): OpenApiResponse(_given_back("released"), description="How much was freed, also by a repeat."),
-} | _errors(401, 403, 503, missing=_NO_RECORD)
+} | _errors(400, 401, 403, 503, missing=_NO_RECORD)
 
 _EXAMPLE_RESULT = {
     "rule": "chat-per-user",
