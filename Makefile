@@ -7,7 +7,7 @@ BIN := .venv/bin
 # happens in a browser has the machine to itself.
 WORKERS = --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help run reset test test-fast test-long lint format bench bench-ingest bench-export bench-quick lock
+.PHONY: help run reset test test-fast test-long fuzz-long lint format bench bench-ingest bench-export bench-quick lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ format: ## let ruff lay the code out
 	@$(PYTHON) config/bootstrap.py test
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+fuzz-long: ## call the API 100,000 times with what its description says and what it does not; FUZZ_SEED=n begins elsewhere
+	@$(PYTHON) config/bootstrap.py test
+	@FUZZ_CALLS=$${FUZZ_CALLS:-100000} $(BIN)/python -m pytest tests/fuzz -s
 
 bench: ## measure the door beside what else there is, and write docs/performance.md
 	@$(PYTHON) config/bootstrap.py bench

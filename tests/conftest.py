@@ -20,6 +20,7 @@ SLOW_LAST = (
     "tenancy",
     "portal",
     "api",
+    "fuzz",
     "proofs",
     "door",
     "topologies",

@@ -73,10 +73,10 @@ def override_make(tenant_id, rule_id, values=("u_1",), limit=5, **fields):
         return override_put(tenant_id=tenant_id, rule_id=rule_id, spec=OverrideSpec(tuple(values), limit, **fields))
 
 
-def key_make(tenant_id, *, live=True, **fields):
+def key_make(tenant_id, *, name="api", live=True, **fields):
     """Returns apikeys.services.KeyIssued."""
     with tenant_scope(tenant_id):
-        return key_create(tenant_id=tenant_id, name="api", live=live, **fields)
+        return key_create(tenant_id=tenant_id, name=name, live=live, **fields)
 
 
 def notice_make(tenant_id, kind="quota.warning", dedupe_key="once", **context):

@@ -1,0 +1,161 @@
+"""Django's WSGI application, called in this process, and who calls it.
+
+Schemathesis calls from threads that it starts and ends. Django's connections belong to a thread, so all of it runs in
+one thread of ours, whose connection is closed at the end.
+"""
+
+import json
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+
+from django.core.handlers.wsgi import WSGIHandler
+from django.db import connections
+from django.utils import timezone
+from drf_spectacular.generators import SchemaGenerator
+
+from apps.apikeys.models import ApiKey
+from apps.core.scope import tenant_scope
+from apps.limits.models import Override, Rule
+from apps.tenants.invitations import invite
+from apps.tenants.models import Invitation, Membership
+from apps.tenants.principals import Admission
+from apps.tenants.tokens import tokens_begin
+from tests.factories import colleague_make, key_make, override_make, rule_make
+
+PLACED = {"rule_id", "override_id", "key_id", "user_id", "invitation_id"}
+SPARE = "spare"  # nobody calls with a key of that name
+_numbers = count()
+FRESH_S = 120  # a token lasts for five minutes
+OPEN = "/api/v1/token"  # what is below it asks for no credential
+
+
+def unlimited(principal):
+    """The product's own limits are off: else 429 would be all there is to see."""
+    return Admission(True, {}, "")
+
+
+def description():
+    return json.loads(json.dumps(SchemaGenerator().get_schema(request=None, public=True), default=str))
+
+
+class Served:
+    """`answered` counts answers by status; `let_in` has those without a credential that works, which are none."""
+
+    def __init__(self):
+        self.answered = Counter()
+        self.let_in = []
+        self.given = set()  # Authorization headers that work, or did
+        self.refused = set()
+        self._django = WSGIHandler()
+        self._thread = ThreadPoolExecutor(1)
+
+    def __call__(self, environ, start_response):
+        return self.within(self._answer, environ, start_response)
+
+    def within(self, doing, *arguments):
+        return self._thread.submit(doing, *arguments).result()
+
+    def close(self):
+        self.within(connections.close_all)
+        self._thread.shutdown()
+
+    def _answer(self, environ, start_response):
+        said = []
+        response = self._django(environ, lambda status, headers, error=None: said.append((status, headers)))
+        body = [b"".join(response)]
+        response.close()
+        start_response(*said[0])
+        self._note(environ, int(said[0][0].split()[0]))
+        return body
+
+    def _note(self, environ, status):
+        self.answered[status] += 1
+        header, path = environ.get("HTTP_AUTHORIZATION"), environ["PATH_INFO"]
+        if status == 401:
+            self.refused.add(header)
+        if status < 400 and header not in self.given and not path.startswith(OPEN):
+            self.let_in.append((environ["REQUEST_METHOD"], path, header, status))
+
+
+def credentials(served, member):
+    """A class that gives each case a credential that works there: a key for checks, elsewhere mostly one of an admin's
+    and now and then the owner's token.
+    """
+    held, turn = {}, count()
+
+    def token():
+        return tokens_begin(user_id=member.user_id, now=timezone.now()).access
+
+    def admin():
+        return key_make(member.tenant_id, scopes=["admin"]).secret
+
+    def check():
+        return key_make(member.tenant_id, scopes=["check", "refund"]).secret
+
+    def fits(case):
+        if case.operation.path.startswith("/api/v1/check"):
+            return check
+        return admin if next(turn) % 4 else token
+
+    class Credentials:
+        def get(self, case, context):
+            make = fits(case)
+            header, until = held.get(make, ("", 0.0))
+            if not header or header in served.refused or time.monotonic() > until:
+                header, until = held[make] = f"Bearer {served.within(make)}", time.monotonic() + FRESH_S
+                served.given.add(header)
+            return header
+
+        def set(self, case, data, context):
+            case.headers["Authorization"] = data
+
+    return Credentials
+
+
+def lively(served, member):
+    """A hook that lets most of the cases meet something: what they name is there, and nothing bars the way to it."""
+    turns = count()
+
+    def before_call(context, case, kwargs):
+        turn = next(turns)
+        if case.headers.get("Idempotency-Key") and turn % 8:
+            case.headers["Idempotency-Key"] = f"turn-{turn}"
+        if case.headers.get("If-Match") and turn % 8:
+            case.headers["If-Match"] = "*"
+        if turn % 4 and not PLACED.isdisjoint(case.path_parameters):
+            there = served.within(_there, member)
+            case.path_parameters.update({name: there[name] for name in case.path_parameters if name in there})
+
+    return before_call
+
+
+def _there(member):
+    """One of everything that a path may name, made again where it is gone."""
+    tenant_id = member.tenant_id
+    with tenant_scope(tenant_id):
+        rule = Rule.objects.first()
+        override = rule and Override.objects.filter(rule_id=rule.id).first()
+        key = ApiKey.objects.filter(name=SPARE, revoked_at=None).first()
+    colleague = Membership.objects.filter(tenant_id=tenant_id).exclude(user_id=member.user_id).first()
+    asked = Invitation.objects.filter(tenant_id=tenant_id, accepted_at=None, revoked_at=None).first()
+    rule_id = rule.id if rule else rule_make(tenant_id, name="there", type="user").id
+    return {
+        "rule_id": rule_id,
+        "override_id": override.id if override else override_make(tenant_id, rule_id, ("u_there",)).id,
+        "key_id": key.id if key else key_make(tenant_id, name=SPARE).key.id,
+        "user_id": colleague.user_id if colleague else colleague_make(tenant_id, "viewer", _address()),
+        "invitation_id": asked.id if asked else _invited(member),
+    }
+
+
+def _invited(member):
+    return invite(
+        tenant_id=member.tenant_id, email=_address(), role="viewer", by_id=member.user_id, by_role="owner",
+        now=timezone.now(),
+    ).id  # fmt: skip
+
+
+def _address():
+    return f"{next(_numbers)}@example.com"
