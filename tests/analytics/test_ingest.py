@@ -308,7 +308,8 @@ def test_events_of_a_settled_hour_land_in_it_and_are_noted_as_late(bus, counting
     worker = counting()
     bus.put(event())
     worker.all()
-    worker.connection.execute("UPDATE analytics.settled SET until = date_trunc('hour', now())")
+    hour = NOW.replace(minute=0, second=0, microsecond=0)
+    worker.connection.execute("UPDATE analytics.settled SET until = %s", [hour])
     bus.put(event(at_ms=NOW_MS - 2 * 3_600_000), event(at_ms=NOW_MS + int(timedelta(seconds=1).total_seconds())))
     worker.all()
     assert rows(worker.connection, "SELECT tenant_id, checks FROM analytics.late_hour") == [(16, 1)]

@@ -11,6 +11,7 @@ from apps.core.scope import tenant_scope
 from apps.tenants.selectors import tenant_by_slug
 from ratelimiter.engine import applied
 from ratelimiter.events import totals
+from tests.analytics.rows import ingesting
 from tests.factories import rule_make
 
 pytestmark = pytest.mark.usefixtures("counters")
@@ -30,7 +31,10 @@ def sums(model, names):
 
 @pytest.fixture(autouse=True)
 def few_raw_rows(monkeypatch):
+    """And gone afterwards: the command commits."""
     monkeypatch.setattr(seed, "EVENTS", 2_000)
+    with ingesting():
+        yield
 
 
 @pytest.fixture

@@ -117,6 +117,7 @@ class TestCapacity:
         ingest = Path(settings.BASE_DIR, "docs/ingest-performance.md").read_text()
         assert "| yes | 1 | 1,000 | 50,000 | 20 | 12.83 | 10.68 |" in ingest
         assert "| no | 1 | 1,000 | 50,000 | 20 | 3.12 | 1.32 |" in ingest
+        assert f"A raw row takes {measured.RAW_BYTES} bytes" in ingest
         assert pytest.approx(23.51) == measured.INGEST_US
         assert pytest.approx(4.44) == measured.INGEST_SUMS_US
         assert measured.PARTITIONS == PARTITIONS

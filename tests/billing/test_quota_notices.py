@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
 from apps.billing.quota_notices import quotas_evaluate
 from apps.core.scope import tenant_scope
@@ -168,7 +169,7 @@ def test_driven_from_0_to_120_percent_while_workers_are_killed_each_channel_hear
             os.kill(pid, signal.SIGKILL)
         evaluators.close()
     assert said(alice) == [("quota.warning", 80), ("quota.warning", 90), ("quota.exceeded", 100)]
-    later = NOW + timedelta(minutes=10)
+    later = timezone.now() + timedelta(minutes=10)
     for lane in list(Lane.objects.all()):
         lane_run(tenant_id=alice.tenant_id, channel_id=lane.channel_id, medium=lane.medium, clock=lambda: later)
     with tenant_scope(alice.tenant_id):

@@ -26,6 +26,12 @@ from tests.tenancy.forgery import FORGERIES, body, claims_of
 NOW = datetime.now(UTC)
 
 
+@pytest.fixture(autouse=True)
+def present(monkeypatch):
+    """Tokens live for minutes, and the tests before these take longer."""
+    monkeypatch.setitem(globals(), "NOW", datetime.now(UTC))
+
+
 @pytest.fixture
 def limited(settings):
     """The limits on logins, which tests go without."""

@@ -92,7 +92,10 @@ def plan(load: Load) -> Plan:
     disk = ceil(mean * DAY_S * (7 * measured.EVENT_BYTES * 3 + load.raw * load.raw_days * measured.RAW_BYTES) / GB)
     parts = (
         _part(
-            load, "Rate limiter", max(2, ceil(doors / CORES)) + 1, f"{float(doors):.1f} cores busy; one machine may die"
+            load,
+            "Rate limiter",
+            max(2, ceil(doors / CORES)) + 1,
+            f"{float(doors):.1f} cores, none fuller than that; one machine may die",
         ),
         _part(load, "Redis", 2 * shards, f"{shards} shards, each with a replica"),
         _part(load, "Kafka", brokers, f"{written / 1e6:.0f} MB/s written, three copies of each event"),

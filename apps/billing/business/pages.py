@@ -1,6 +1,7 @@
 """The staff's two pages about the business, as views of the admin site."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -39,7 +40,8 @@ class BusinessPage(UnfoldModelAdminViewMixin, TemplateView):  # type: ignore[mis
         margin_form.is_valid(), forecast_form.is_valid()
         paying = recurring(seen.spans, now)
         revenue = sum(paying.values())
-        moved = movements(seen.spans, seen.signups, now=now, months=MONTHS)
+        months = _months_since(min(seen.signups.values(), default=now), now)
+        moved = movements(seen.spans, seen.signups, now=now, months=months)
         before = months_after(month_of(now), -1)
         assumed = forecast_form.assumed()
         return super().get_context_data(**kwargs) | {
@@ -58,7 +60,7 @@ class BusinessPage(UnfoldModelAdminViewMixin, TemplateView):  # type: ignore[mis
                 "headers": ["Signed up in", "Sign-ups", "Have paid since", "Share"],
                 "rows": [
                     [f"{one.starts_at:%b %Y}", f"{one.signups:,}", f"{one.payers:,}", _percent(one.share)]
-                    for one in reversed(conversions(seen.spans, seen.signups, now=now, months=MONTHS))
+                    for one in reversed(conversions(seen.spans, seen.signups, now=now, months=months))
                 ],
             },
             "cohorts": _cohorts(cohorts(seen.spans, now=now, months=MONTHS)),
@@ -98,6 +100,12 @@ class CapacityPage(UnfoldModelAdminViewMixin, TemplateView):  # type: ignore[mis
                 ],
             },
         }  # fmt: skip
+
+
+def _months_since(first: datetime, now: datetime) -> int:
+    """At most a year's; the one before the present always."""
+    begun = 12 * (now.year - first.year) + now.month - first.month + 1
+    return min(max(2, begun), MONTHS)
 
 
 def _movements(moved: Iterable[Movement]) -> dict[str, Any]:
