@@ -124,18 +124,18 @@ class Env(msgspec.Struct, frozen=True):
         }[provider]
 
     def sealing(self) -> list[str]:
-        """Fernet keys, the newest first; without any, one made of SECRET_KEY."""
+        """Fernet keys, the newest first. The last is made of SECRET_KEY: it seals where there is no other, and goes on
+        opening what it sealed before there was one.
+        """
         keys = [key.strip() for key in self.sealing_keys.split(",") if key.strip()]
-        if not keys:
-            made = hmac.digest(self.secret_key.encode(), b"secrets at rest", "sha256")
-            return [base64.urlsafe_b64encode(made).decode()]
+        made = hmac.digest(self.secret_key.encode(), b"secrets at rest", "sha256")
         try:
             wrong = [key for key in keys if len(base64.urlsafe_b64decode(key)) != 32]
         except ValueError:
             wrong = keys
         if wrong:
             raise EnvironmentInvalid("SEALING_KEYS: each must be 32 bytes in URL-safe base64")
-        return keys
+        return [*keys, base64.urlsafe_b64encode(made).decode()]
 
     def tokens(self) -> list[tuple[str, bytes]]:
         """(version, seed of an Ed25519 key), newest first; without any, one made of SECRET_KEY."""

@@ -7,8 +7,9 @@ from io import StringIO
 import pytest
 from allauth.mfa.models import Authenticator
 from django.core.exceptions import FieldError
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils import timezone
+from msgspec import structs
 
 from apps.core.errors import Invalid
 from apps.core.scope import tenant_scope
@@ -17,6 +18,7 @@ from apps.notifications.delivering import unseal as unseal_of_channels
 from apps.notifications.models import Channel
 from apps.tenants.invitations import invite
 from apps.tenants.models import Invitation
+from config.env import env
 from tests.database import owner_connection
 from tests.notifications.webhooks import webhook_make
 
@@ -97,6 +99,14 @@ def test_without_its_key_nothing_is_shown(alice, sent, old_key):
     old_key.SEALING_KEYS = [NEW]
     with pytest.raises(SealBroken):
         Invitation.objects.get()
+    with pytest.raises(CommandError, match="SEALING_KEYS lacks"):
+        call_command("reseal")
+
+
+def test_the_first_key_that_is_set_takes_over_from_the_one_of_the_secret_key():
+    made = structs.replace(env, sealing_keys="").sealing()
+    assert len(made) == 1
+    assert structs.replace(env, sealing_keys=f"{NEW},{OLD}").sealing() == [NEW, OLD, *made]
 
 
 def test_every_sealed_column_is_known_to_the_command(db):

@@ -1,7 +1,8 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
+from apps.core.sealing import SealBroken
 from apps.tenants.resealing import reseal
 
 
@@ -9,5 +10,11 @@ class Command(BaseCommand):
     help = "Seal everything with the newest of SEALING_KEYS; afterwards the older ones can be taken away."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for column, rows in reseal().items():
+        try:
+            done = reseal()
+        except SealBroken:
+            raise CommandError(
+                "something here is sealed with a key that SEALING_KEYS lacks; put that key back"
+            ) from None
+        for column, rows in done.items():
             self.stdout.write(f"{column}: {rows}")
