@@ -2,12 +2,16 @@
 
 import re
 import subprocess
+import time
 
 from playwright.sync_api import expect
 
 from tests.factories import PASSWORD
 
 expect.set_options(timeout=15_000)
+COUNT_CLICKS = """addEventListener("click", (event) => {
+  if (event.isTrusted) sessionStorage.clicks = 1 + Number(sessionStorage.clicks ?? 0);
+}, true)"""
 
 
 def sign_up(page, service, email, organisation="Acme Chat"):
@@ -62,6 +66,24 @@ def test_a_newcomer_signs_up_pastes_sees_green_writes_a_rule_and_is_denied(page,
     expect(page.locator("#live")).to_contain_text("Nothing. 1 rule decides on every door.")
 
 
+def test_from_nothing_to_green_are_three_fields_and_three_clicks(page, service):
+    page.add_init_script(COUNT_CLICKS)
+    started = time.monotonic()
+    page.goto(service.portal_url)
+    page.click("text=Get a key")
+    fields = page.locator("main form input:visible, main form select:visible, main form textarea:visible")
+    assert fields.count() == 3
+    for field, text in zip(fields.all(), ("Few Clicks", "fay@example.com", PASSWORD), strict=True):
+        field.fill(text)
+    page.click("text=Create account")
+    page.click("text=Copy")
+    expect(page.locator("[data-copy-word]")).to_have_text("Copied")
+    assert paste(page.evaluate("navigator.clipboard.readText()"))[0] == 200
+    expect(page.locator("#light")).to_contain_text("Your first check arrived")
+    assert time.monotonic() - started < 90
+    assert page.evaluate("Number(sessionStorage.clicks)") == 3
+
+
 def test_a_switch_to_shadow_reaches_the_doors_and_lets_through(page, service):
     sign_up(page, service, "noah@example.com", "Noah")
     line = page.inner_text("#curl")
@@ -107,6 +129,23 @@ def test_it_all_works_without_javascript(chromium, service):
     page.click("text=Create rule")
     page.click("button:has-text('Shadow')")
     expect(page.locator(".notice")).to_contain_text("in shadow")
+    page.click("text=Keys")
+    page.click("main a:has-text('key') >> nth=0")
+    page.fill("[name=name]", "nightly-job")
+    page.click("text=Make the key")
+    assert page.inner_text("#secret").startswith("rl_")
+    page.click("text=Keys")
+    page.click("tr:has-text('nightly-job') a:has-text('Revoke')")
+    page.click("main form button")
+    expect(page.locator(".notice")).to_contain_text("nightly-job")
+    page.click("text=Overview")
+    expect(page.locator("main")).to_contain_text("Checks")
+    page.click("text=Plan")
+    page.click("main a:has-text('Change')")
+    plans = page.url
+    page.click("text=Buy Startup")
+    expect(page.get_by_text("Pay $49.00 and subscribe")).to_be_visible()
+    page.goto(plans)
     page.click("[data-theme-switch] >> xpath=ancestor::details/summary")
     page.click("[data-theme-switch] [value=dark]")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
