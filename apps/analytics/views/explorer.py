@@ -8,6 +8,7 @@ from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
 from apps.analytics.asking import filter_asked
@@ -33,6 +34,7 @@ TAIL = 50
 
 
 @require_safe
+@gzip_page
 @never_cache
 @member_view(Permission.VIEW)
 def explorer(request: TenantRequest) -> HttpResponse:

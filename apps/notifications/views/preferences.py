@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods
 
 from apps.core.errors import ApplicationError
@@ -16,6 +17,7 @@ from apps.tenants.permissions import Permission
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@gzip_page
 @member_view(Permission.VIEW)
 def preferences(request: TenantRequest) -> HttpResponse:
     member = request.member
