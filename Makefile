@@ -79,4 +79,6 @@ lock: ## write requirements/*.txt anew from requirements/*.in
 	@$(PYTHON) config/bootstrap.py test
 	@cd requirements && before=; for role in door web cli local test bench; do \
 	  VIRTUAL_ENV=../.venv ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    $${before:+-c $$before.txt} $$role.in -o $$role.txt || exit 1; before=$$role; done
+	    $${before:+-c $$before.txt} $$role.in -o $$role.txt || exit 1; before=$$role; done; \
+	  VIRTUAL_ENV=../.venv ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    clients.in -o clients.txt

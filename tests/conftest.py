@@ -21,6 +21,7 @@ SLOW_LAST = (
     "portal",
     "api",
     "fuzz",
+    "clients",
     "proofs",
     "door",
     "topologies",
