@@ -7,6 +7,7 @@ app_name = "limits"
 urlpatterns = [
     path("", site.landing, name="landing"),
     path("docs/", site.docs, name="docs"),
+    path("docs/concepts", site.docs_concepts, name="docs_concepts"),
     path("docs/algorithms", site.docs_algorithms, name="docs_algorithms"),
     path("t/<slug:slug>/onboarding", onboarding.onboarding, name="onboarding"),
     path("t/<slug:slug>/plan", plan.plan, name="plan"),

@@ -25,7 +25,8 @@ NO_PAGES = {
     "billing:change",  # leads away where nothing is sold
 }  # fmt: skip
 OPEN = [
-    "/", "/pricing", "/docs/", "/docs/algorithms", "/docs/errors", "/docs/errors/unauthenticated", "/docs/webhooks",
+    "/", "/pricing", "/docs/", "/docs/concepts", "/docs/algorithms", "/docs/errors", "/docs/errors/unauthenticated",
+    "/docs/webhooks",
     "/status", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/password/reset/done/",
     "/accounts/confirm-email/", "/accounts/inactive/",
 ]  # fmt: skip

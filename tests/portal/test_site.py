@@ -9,7 +9,15 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize(
-    "name", ["limits:landing", "plans:pricing", "limits:docs", "limits:docs_algorithms", "core:problems"]
+    "name",
+    [
+        "limits:landing",
+        "plans:pricing",
+        "limits:docs",
+        "limits:docs_concepts",
+        "limits:docs_algorithms",
+        "core:problems",
+    ],
 )
 def test_an_open_page_answers_everybody(name, anonymous):
     answer = anonymous.get(reverse(name))
@@ -18,7 +26,15 @@ def test_an_open_page_answers_everybody(name, anonymous):
 
 
 @pytest.mark.parametrize(
-    "name", ["limits:landing", "plans:pricing", "limits:docs", "limits:docs_algorithms", "core:problems"]
+    "name",
+    [
+        "limits:landing",
+        "plans:pricing",
+        "limits:docs",
+        "limits:docs_concepts",
+        "limits:docs_algorithms",
+        "core:problems",
+    ],
 )
 def test_every_link_of_an_open_page_leads_somewhere(name, anonymous):
     page = anonymous.get(reverse(name)).content.decode()

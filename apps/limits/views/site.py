@@ -17,7 +17,14 @@ def landing(request: HttpRequest) -> HttpResponse:
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
     """Open to everybody."""
-    return render(request, "docs/quickstart.html", {"section": "docs", "page": "quickstart"})
+    context = {"section": "docs", "page": "quickstart", "portal_url": settings.PORTAL_URL}
+    return render(request, "docs/quickstart.html", context)
+
+
+@require_safe
+def docs_concepts(request: HttpRequest) -> HttpResponse:
+    """Open to everybody."""
+    return render(request, "docs/concepts.html", {"section": "docs", "page": "concepts"})
 
 
 @require_safe
