@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.limits.views import onboarding, overrides, plan, rules, site
+from apps.limits.views import find, onboarding, overrides, plan, rules, site
 
 app_name = "limits"
 
@@ -9,6 +9,7 @@ urlpatterns = [
     path("docs/", site.docs, name="docs"),
     path("docs/concepts", site.docs_concepts, name="docs_concepts"),
     path("docs/algorithms", site.docs_algorithms, name="docs_algorithms"),
+    path("t/<slug:slug>/find", find.find, name="find"),
     path("t/<slug:slug>/onboarding", onboarding.onboarding, name="onboarding"),
     path("t/<slug:slug>/plan", plan.plan, name="plan"),
     path("t/<slug:slug>/rules", rules.rules, name="rules"),

@@ -136,7 +136,7 @@ def test_what_members_write_into_rules_overrides_keys_and_channels(visit, alice,
     member = visit(alices)
     for path, older in (
         ("/rules", 0), (f"/rules/{rules[0].id}", 0), (f"/rules/{rules[-1].id}", 0), (f"/rules/{rule.id}/overrides", 9),
-        ("/keys", 9), ("/notifications/channels", 0), (f"/notifications/channels/{hook.id}", 0),
+        ("/keys", 9), ("/find?q=alert", 0), ("/notifications/channels", 0), (f"/notifications/channels/{hook.id}", 0),
         (f"/notifications/channels/{hook.id}/delete", 0), (f"/notifications/log/{delivery.id}", 0),
         ("/notifications/log", 1), ("/audit", 30), ("/", 0),
     ):  # fmt: skip
@@ -226,7 +226,7 @@ def test_what_is_looked_for(visit, alices, home):
     paths = [
         f"{home}/{page}={quote(text)}"
         for text in packed
-        for page in ("explorer?q", "audit?actor", "traffic?range", "keys?page")
+        for page in ("explorer?q", "find?q", "audit?actor", "traffic?range", "keys?page")
     ]
     paths += [f"/accounts/login/?next={quote(text)}" for text in packed]
     member.open(f"{home}/keys")

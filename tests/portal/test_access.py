@@ -36,6 +36,7 @@ PAGES = {
     "analytics:privacy": ("get", EVERYBODY),
     "analytics:replay": ("post", EDITORS),
     "analytics:sparks": ("get", EVERYBODY),
+    "limits:find": ("get", EVERYBODY),
     "limits:onboarding": ("get", EVERYBODY),
     "limits:plan": ("get", PAYERS),
     "limits:rules": ("get", EVERYBODY),
