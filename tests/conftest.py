@@ -22,6 +22,7 @@ SLOW_LAST = (
     "api",
     "fuzz",
     "clients",
+    "leaks",
     "proofs",
     "door",
     "topologies",

@@ -21,4 +21,4 @@ class UnknownView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Raises NotFound."""
         super().initial(request, *args, **kwargs)
-        raise NotFound(f"There is nothing at {request.path}.")
+        raise NotFound("There is nothing at this address. /api/docs has those that there are.")  # keys stand in some
