@@ -43,7 +43,7 @@ def test_a_key_that_is_used_up_leaves_the_others_what_the_organisation_has(reade
 def test_it_is_in_nobodys_numbers(reader, alice, counters):
     reader.get(ADDRESS)
     names = {name.decode().partition(":")[0] for name in counters.keys("*") if b"{%d}" % alice.tenant_id in name}
-    assert names == set()
+    assert names <= {"keys"}  # when the key was used last
     assert len(counters.keys("ratelimit:{0}:*")) == 2
 
 
