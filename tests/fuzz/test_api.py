@@ -120,6 +120,10 @@ def test_whatever_is_sent_is_answered_as_described(served, alice):
         for event in from_schema(loaded(served, alice, turn=turn)).execute():
             for what, example in wrong_of(event):
                 wrong.setdefault(what, example)
+            if isinstance(event, events.PhaseFinished):
+                print(
+                    f"turn {turn}, {event.phase.name}: {served.answered.total()} calls, {len(wrong)} wrong", flush=True
+                )
         turn += 1
     print(f"{served.answered.total()} calls: {sorted(served.answered.items())}")
     assert wrong == {}, "\n\n".join(f"{what}\n{example}" for what, example in wrong.items())
