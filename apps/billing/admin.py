@@ -20,20 +20,10 @@ from apps.billing.money import MICRO, dollars
 from apps.core.errors import ApplicationError, NotFound
 from apps.core.forms import errors_take
 from apps.tenants.selectors import tenant_by_slug, tenant_get
+from apps.tenants.staff import ReadOnly
 
 
-class _ReadOnly(ModelAdmin):  # type: ignore[misc]
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class _OfTenant(_ReadOnly):
+class _OfTenant(ReadOnly, ModelAdmin):  # type: ignore[misc]
     """Rows that carry a tenant's number are shown and found by its short name."""
 
     @admin.display(description="Organisation", ordering="tenant_id")
@@ -138,7 +128,7 @@ class GivingAdmin(_OfTenant):
         return "given" if giving.done_at else "on its way"
 
 
-class _Said(_ReadOnly):
+class _Said(ReadOnly, ModelAdmin):  # type: ignore[misc]
     """A thing at Stripe, as Stripe said it last."""
 
     fields = ("id", "created", "djstripe_updated", "said")

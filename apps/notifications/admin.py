@@ -11,7 +11,7 @@ from unfold.admin import ModelAdmin
 from apps.notifications.announcing import announcement_put
 from apps.notifications.house.models import Announcement
 from apps.notifications.models import Channel, Delivery
-from apps.tenants.staff import ScopedAdmin
+from apps.tenants.staff import ReadOnly, ScopedAdmin
 
 
 @admin.register(Announcement)
@@ -33,19 +33,10 @@ class AnnouncementAdmin(ModelAdmin):  # type: ignore[misc]
         )  # fmt: skip
 
 
-class ReadOnlyAdmin(ScopedAdmin, ModelAdmin):  # type: ignore[misc]
+class ReadOnlyAdmin(ReadOnly, ScopedAdmin, ModelAdmin):  # type: ignore[misc]
     """What tenants do themselves, to be looked at."""
 
     ordering = ("-id",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Channel)

@@ -35,6 +35,19 @@ def staff_badge(request: HttpRequest) -> list[str] | None:
     return [f"tenant {tenant.slug}", "warning"] if tenant else None
 
 
+class ReadOnly:
+    """Mixed in before unfold's ModelAdmin: rows are looked at here and changed elsewhere, or never."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 class ScopedAdmin(ModelAdmin):  # type: ignore[type-arg]
     """Mixed in before unfold's ModelAdmin. `self.tenant_of(request)` is the picked tenant inside every view."""
 
