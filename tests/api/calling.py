@@ -5,6 +5,8 @@ from functools import cache
 
 from django.test import Client
 
+from apps.tenants.principals import Admission
+
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -12,6 +14,11 @@ METHODS = ("get", "post", "put", "patch", "delete")
 def client():
     """One for all: to load what stands before a view takes longer than a request."""
     return Client()
+
+
+def unlimited(principal):
+    """As `settings.API_LIMITER`: else 429 would be all there is to see."""
+    return Admission(True, {}, "")
 
 
 class Caller:

@@ -4,11 +4,9 @@ import json
 import os
 import re
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 import pytest
 from django.utils import timezone
-from redis import Redis
 
 from apps.billing.gateways.stripe import gateway
 from apps.billing.mirroring import mirror_sync
@@ -34,6 +32,7 @@ from tests.database import as_owner, owner_connection
 from tests.factories import PASSWORD, MemberFactory, colleague_make, key_make, notices_fill, override_make, rule_make
 from tests.notifications.webhooks import webhook_make
 from tests.people import Browser
+from tests.stores import files_read, tables_read, valkey_read
 
 COUNTERS = os.environ["COUNTERS_URL"]
 NOW = datetime.now(UTC)
@@ -60,7 +59,7 @@ def zebrafish(transactional_db, counters, selling):
 def found(spool, bus_url):
     """Needle → the places where it stands, in everything that this installation keeps."""
     places = {needle: set() for needle in NEEDLES}
-    for name, text in (*_database(), *_valkey(COUNTERS), *_valkey(bus_url), *_files(spool)):
+    for name, text in (*_database(), *valkey_read(COUNTERS), *valkey_read(bus_url), *files_read(spool)):
         lowered = text.lower()
         for needle in NEEDLES:
             if needle.lower().encode() in lowered:
@@ -69,45 +68,10 @@ def found(spool, bus_url):
 
 
 def _database():
+    """Cells by one name."""
     with owner_connection() as owner:
-        tables = owner.execute(
-            "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname !~ '^(pg_|information_schema)'"
-        ).fetchall()
-        for schema, table in tables:
-            with owner.cursor() as cursor, cursor.copy(f'COPY (SELECT * FROM "{schema}"."{table}") TO STDOUT') as copy:
-                yield re.sub(r"^cell_\w+", "cell", schema) + "." + table, b"".join(bytes(part) for part in copy)
-
-
-def _valkey(url):
-    for number in range(16):
-        with Redis.from_url(urlsplit(url)._replace(path=f"/{number}").geturl()) as redis:
-            for key in redis.scan_iter(count=1_000):
-                yield f"valkey {number} {key!r}", key + repr(_value(redis, key)).encode()
-
-
-def _value(redis, key):
-    match redis.type(key):
-        case b"string":
-            return redis.get(key)
-        case b"hash":
-            return redis.hgetall(key)
-        case b"set":
-            return redis.smembers(key)
-        case b"list":
-            return redis.lrange(key, 0, -1)
-        case b"zset":
-            return redis.zrange(key, 0, -1)
-        case b"stream":
-            return redis.xrange(key)
-        case kind:
-            raise AssertionError(f"{key!r} is a {kind!r}")
-
-
-def _files(folder):
-    for path in folder.rglob("*"):
-        if path.is_file():
-            yield str(path.relative_to(folder)), path.read_bytes()
+        for table, text in tables_read(owner):
+            yield re.sub(r"^cell_\w+", "cell", table), text
 
 
 def ship(spool, url):

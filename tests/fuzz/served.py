@@ -22,7 +22,6 @@ from apps.core.scope import tenant_scope
 from apps.limits.models import Override, Rule
 from apps.tenants.invitations import invite
 from apps.tenants.models import Invitation, Membership
-from apps.tenants.principals import Admission
 from apps.tenants.tokens import tokens_begin
 from tests.factories import colleague_make, key_make, override_make, rule_make
 
@@ -31,11 +30,6 @@ SPARE = "spare"  # nobody calls with a key of that name
 _numbers = count()
 FRESH_S = 120  # a token lasts for five minutes
 OPEN = "/api/v1/token"  # what is below it asks for no credential
-
-
-def unlimited(principal):
-    """The product's own limits are off: else 429 would be all there is to see."""
-    return Admission(True, {}, "")
 
 
 def description():

@@ -51,7 +51,7 @@ pytestmark = [
 
 @pytest.fixture
 def served(alice, bob, counters, settings, monkeypatch, tmp_path):
-    settings.API_LIMITER = "tests.fuzz.served.unlimited"
+    settings.API_LIMITER = "tests.api.calling.unlimited"
     settings.SPOOL_DIR = str(tmp_path / "spool")
     celery.loader.import_default_modules()
 

@@ -26,8 +26,8 @@ from cryptography.fernet import Fernet
 from redis import Redis
 
 from ratelimiter.snapshot.keyring import key_generate
-from tests.billing.test_leaving_nothing import _files, _valkey
 from tests.browser.rig import HOST, Service, _free_port, _status, _wait_until
+from tests.stores import files_read, tables_read, valkey_read
 
 pytestmark = pytest.mark.slow
 EMAIL = "quokka@example.com"
@@ -214,19 +214,13 @@ def mistakes(service, seen):
 def texts(service, seen):
     for place, text in seen.pages.items():
         yield place, re.sub(rb'name="next"\s+value="[^"]*"', b"", text)
-    for place, text in _files(service._folder):
+    for place, text in files_read(service._folder):
         if not place.startswith("mail/"):
             yield place, text
     for name in ("COUNTERS_URL", "BUS_URL"):
-        yield from ((place, text) for place, text in _valkey(service._environ[name]))
+        yield from ((place, text) for place, text in valkey_read(service._environ[name]))
     with psycopg.connect(service._environ["DATABASE_OWNER_URL"], autocommit=True) as owner:
-        tables = owner.execute(
-            "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname !~ '^(pg_|information_schema)'"
-        ).fetchall()
-        for schema, table in tables:
-            with owner.cursor() as cursor, cursor.copy(f'COPY (SELECT * FROM "{schema}"."{table}") TO STDOUT') as copy:
-                yield f"{schema}.{table}", b"".join(bytes(part) for part in copy)
+        yield from tables_read(owner)
 
 
 def test_no_secret_is_anywhere_in_plain(service, seen):

@@ -19,7 +19,6 @@ from django.db import connection, connections, transaction
 
 from apps.core.scope import tenant_scope
 from apps.limits.models import Rule
-from apps.tenants.principals import Admission
 from tests.api.calling import Caller
 from tests.database import owner_connection
 from tests.door.rig import HOST, free_port, wait_until
@@ -36,10 +35,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 class Broken(Exception):
     """In the middle of a request."""
-
-
-def unlimited(principal):
-    return Admission(True, {}, "")
 
 
 def pgbouncer(folder):
@@ -65,7 +60,7 @@ def pgbouncer(folder):
 @pytest.fixture(params=["direct", "pgbouncer"])
 def way(request, transactional_db, tmp_path, settings):
     """How threads' connections reach PostgreSQL."""
-    settings.API_LIMITER = "tests.tenancy.test_crowd.unlimited"
+    settings.API_LIMITER = "tests.api.calling.unlimited"
     if request.param == "direct":
         yield
         return
