@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWi
 from apps.billing.business.pages import BusinessPage, CapacityPage
 from apps.billing.giving import give, giving_verify
 from apps.billing.models import Account, Giving
-from apps.billing.money import MICRO, dollars
+from apps.billing.money import in_dollars
 from apps.core.errors import ApplicationError, NotFound
 from apps.core.forms import errors_take
 from apps.tenants.selectors import tenant_by_slug, tenant_get
@@ -119,7 +119,7 @@ class GivingAdmin(_OfTenant):
 
     @admin.display(description="Amount")
     def dollars(self, giving: Giving) -> str:
-        return dollars(giving.cents * MICRO)
+        return in_dollars(giving.cents)
 
     @admin.display(description="State")
     def state(self, giving: Giving) -> str:
@@ -166,7 +166,7 @@ class _Invoices(_Said):
 
     @admin.display(description="Total")
     def total(self, thing: Any) -> str:
-        return dollars(thing.stripe_data["total"] * MICRO)
+        return in_dollars(thing.stripe_data["total"])
 
 
 class _PaymentMethods(_Said):

@@ -11,7 +11,7 @@ from apps.billing.gateways.errors import StripeRefused
 from apps.billing.gateways.stripe import StripeGateway
 from apps.billing.invoices import InvoiceInfo, invoices_of
 from apps.billing.models import Account, Giving
-from apps.billing.money import MICRO, dollars
+from apps.billing.money import in_dollars
 from apps.billing.notices import giving_say
 from apps.core.enqueue import enqueue
 from apps.core.errors import Invalid, NotFound
@@ -34,7 +34,7 @@ def give(*, tenant_id: int, kind: str, cents: int, reason: str, given_by: str, i
     audit_write(
         tenant_id=tenant_id,
         action="billing.refund_given" if invoice else "billing.credit_given",
-        target=Target(made.id, invoice.number if invoice else dollars(cents * MICRO)),
+        target=Target(made.id, invoice.number if invoice else in_dollars(cents)),
         after={"cents": cents, "reason": made.reason, "given_by": given_by},
     )
     enqueue("billing.giving_carry", giving_id=made.id)
@@ -60,7 +60,7 @@ def giving_verify(
         raise Invalid(text, fields={"invoice_number": text})
     left = (found.total_cents if found.status == "paid" else found.remaining_cents) - found.credited_cents
     if cents > left:
-        text = f"Of this invoice an amount of {dollars(left * MICRO)} is left to be given back."
+        text = f"Of this invoice an amount of {in_dollars(left)} is left to be given back."
         raise Invalid(text, fields={"dollars": text})
     return found
 

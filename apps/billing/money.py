@@ -28,3 +28,8 @@ def dollars(micro_cents: int) -> str:
     whole, rest = divmod(abs(micro_cents), 100 * MICRO)
     decimals = f"{rest:08d}".rstrip("0").ljust(2, "0")
     return f"{sign}${whole:,}.{decimals}"
+
+
+def in_dollars(cents: int) -> str:
+    """$5.00"""
+    return dollars(cents * MICRO)

@@ -9,7 +9,7 @@ from apps.billing.happenings import Happened, happened
 from apps.billing.invoices import InvoiceInfo, invoices_of
 from apps.billing.losses import losses_of
 from apps.billing.models import PAYING, Account, Dunning, Giving
-from apps.billing.money import MICRO, dollars
+from apps.billing.money import in_dollars
 from apps.core.scope import tenant_scope
 from apps.notifications.kinds import CREDIT, PAYMENT_FAILED, PLAN_CHANGED, RECEIPT, RENEWAL, TRIAL_ENDING
 from apps.notifications.services import notify
@@ -60,7 +60,7 @@ def trials_say(*, now: datetime) -> int:
 
 def giving_say(giving: Giving, *, number: str) -> None:
     """In the transaction that says it is done; `number` is that of a refund's invoice."""
-    context = {"amount": _amount(giving.cents), "reason": giving.reason, "invoice": number}
+    context = {"amount": in_dollars(giving.cents), "reason": giving.reason, "invoice": number}
     notify(tenant_id=giving.tenant_id, kind=CREDIT, dedupe_key=str(giving.reference), context=context)
 
 
@@ -73,7 +73,7 @@ def _receipt_say(tenant_id: int, invoice: InvoiceInfo) -> bool:
     period = _day(invoice.made_at)
     if invoice.period_starts_at and invoice.period_ends_at:
         period = f"{_day(invoice.period_starts_at)} to {_day(invoice.period_ends_at)}"
-    context = {"amount": _amount(invoice.paid_cents), "number": invoice.number, "period": period}
+    context = {"amount": in_dollars(invoice.paid_cents), "number": invoice.number, "period": period}
     return notify(tenant_id=tenant_id, kind=RECEIPT, dedupe_key=invoice.id, context=context) is not None
 
 
@@ -84,7 +84,7 @@ def _failure_say(tenant_id: int, owed: Dunning) -> bool:
     else:
         retry_on, after = _day(owed.retried_at), "After the last try the plan changes to Free."
     context = {
-        "amount": _amount(owed.cents), "reason": "The card was declined.", "retry_on": retry_on, "after": after,
+        "amount": in_dollars(owed.cents), "reason": "The card was declined.", "retry_on": retry_on, "after": after,
     }  # fmt: skip
     tries = f"{owed.retried_at:%Y-%m-%dT%H:%M}" if owed.retried_at else "last"
     happened(
@@ -100,7 +100,7 @@ def _failure_say(tenant_id: int, owed: Dunning) -> bool:
 def _renewal_say(account: Account) -> bool:
     assert account.renews_at is not None
     plan = plan_get(account.next_plan_code) if account.next_plan_code else plan_of(account.tenant_id)
-    context = {"plan": plan.name, "amount": _amount(plan.price_cents), "renews_on": _day(account.renews_at)}
+    context = {"plan": plan.name, "amount": in_dollars(plan.price_cents), "renews_on": _day(account.renews_at)}
     key = f"{account.renews_at:%Y-%m-%dT%H}:{plan.code}"
     return notify(tenant_id=account.tenant_id, kind=RENEWAL, dedupe_key=key, context=context) is not None
 
@@ -114,10 +114,6 @@ def _trial_say(tenant_id: int, ends_at: datetime) -> bool:
     }  # fmt: skip
     key = f"{ends_at:%Y-%m-%dT%H}"
     return notify(tenant_id=tenant_id, kind=TRIAL_ENDING, dedupe_key=key, context=context) is not None
-
-
-def _amount(cents: int) -> str:
-    return dollars(cents * MICRO)
 
 
 def _day(moment: datetime) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db import transaction
 
 from apps.billing.models import SpendAlert
-from apps.billing.money import MICRO, dollars
+from apps.billing.money import in_dollars
 from apps.billing.rating import LineKind
 from apps.billing.selectors import StatedBill, bill_of
 from apps.core.errors import Invalid, NotFound
@@ -72,8 +72,8 @@ def _say(tenant_id: int, stated: StatedBill, cents: int) -> bool:
         return False
     period = stated.bill.period
     context = {
-        "threshold": dollars(cents * MICRO),
-        "amount": dollars(spent * MICRO),
+        "threshold": in_dollars(cents),
+        "amount": in_dollars(spent),
         "checks": stated.bill.overage,
         "plan": period.terms.plan_name,
         "ends_on": f"{period.ends_at:%-d %B %Y}",

@@ -23,7 +23,7 @@ from apps.billing.business.measures import (
     recurring,
 )
 from apps.billing.business.selectors import billed_in, business
-from apps.billing.money import MICRO, dollars
+from apps.billing.money import in_dollars as money
 from apps.plans.periods import months_after
 
 MONTHS = 12
@@ -46,13 +46,13 @@ class BusinessPage(UnfoldModelAdminViewMixin, TemplateView):  # type: ignore[mis
         assumed = forecast_form.assumed()
         return super().get_context_data(**kwargs) | {
             "figures": [
-                ("MRR", _money(revenue), f"of {len(paying):,} who pay, at list price"),
-                ("ARR", _money(12 * revenue), "twelve times that"),
-                ("ARPU", _money(round(Fraction(revenue, len(paying)))) if paying else "none", "a paying organisation"),
+                ("MRR", money(revenue), f"of {len(paying):,} who pay, at list price"),
+                ("ARR", money(12 * revenue), "twelve times that"),
+                ("ARPU", money(round(Fraction(revenue, len(paying)))) if paying else "none", "a paying organisation"),
                 ("Churn", _percent(moved[-2].churn), f"of those who paid, in {before:%B}"),
                 ("Revenue kept", _percent(moved[-2].revenue_kept), f"of who paid at the start of {before:%B}"),
                 ("Gross margin", _margin(revenue, margin_form.value("infrastructure")), "MRR less infrastructure"),
-                ("Billed", _money(billed_in(before)), f"for periods that began in {before:%B}, as far as settled"),
+                ("Billed", money(billed_in(before)), f"for periods that began in {before:%B}, as far as settled"),
             ],
             "margin_form": margin_form,
             "movements": _movements(moved),
@@ -82,12 +82,12 @@ class CapacityPage(UnfoldModelAdminViewMixin, TemplateView):  # type: ignore[mis
         planned = plan(form.load())
         rows = [
             [
-                part.name, part.machine, f"{part.count:,}", _money(part.cents), part.why,
-                f"{part.document.count:,} for {_money(part.document_cents)}" if part.document else "not in it",
+                part.name, part.machine, f"{part.count:,}", money(part.cents), part.why,
+                f"{part.document.count:,} for {money(part.document_cents)}" if part.document else "not in it",
             ]
             for part in planned.parts
         ]  # fmt: skip
-        rows.append(["Together", "", "", _money(planned.cents), "a month", _money(planned.document_cents)])
+        rows.append(["Together", "", "", money(planned.cents), "a month", money(planned.document_cents)])
         return super().get_context_data(**kwargs) | {
             "form": form, "plan": planned,
             "table": {"headers": ["Part", "Machine", "How many", "A month", "Why", "The document, for this peak"],
@@ -116,8 +116,8 @@ def _movements(moved: Iterable[Movement]) -> dict[str, Any]:
         ],
         "rows": [
             [
-                f"{one.starts_at:%b %Y}", _money(one.before_cents), _money(one.new_cents), _money(one.returned_cents),
-                _money(one.grew_cents), _money(-one.shrank_cents), _money(-one.left_cents), _money(one.after_cents),
+                f"{one.starts_at:%b %Y}", money(one.before_cents), money(one.new_cents), money(one.returned_cents),
+                money(one.grew_cents), money(-one.shrank_cents), money(-one.left_cents), money(one.after_cents),
                 f"{one.payers:,}", _percent(one.churn), _percent(one.revenue_kept),
             ]
             for one in reversed(list(moved))
@@ -140,15 +140,11 @@ def _forecast(assumed: Assumptions) -> dict[str, Any]:
     return {
         "headers": ["Month", "Sign-ups", "Paying", "MRR", "ARR", "Cost", "Profit", "Gross margin"],
         "rows": [
-            [f"{one.number}", f"{one.signups:,}", f"{one.payers:,}", _money(one.revenue_cents),
-             _money(one.yearly_cents), _money(one.cost_cents), _money(one.profit_cents), _percent(one.gross_margin)]
+            [f"{one.number}", f"{one.signups:,}", f"{one.payers:,}", money(one.revenue_cents),
+             money(one.yearly_cents), money(one.cost_cents), money(one.profit_cents), _percent(one.gross_margin)]
             for one in forecast(assumed)
         ],
     }  # fmt: skip
-
-
-def _money(cents: int) -> str:
-    return dollars(cents * MICRO)
 
 
 def _percent(share: Fraction | None) -> str:

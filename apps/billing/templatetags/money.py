@@ -3,7 +3,7 @@
 from django import template
 
 from apps.billing.gateways.charges import Extra, ExtraLine
-from apps.billing.money import MICRO, dollars
+from apps.billing.money import dollars, in_dollars
 from apps.billing.rating import Line, LineKind
 
 register = template.Library()
@@ -18,7 +18,7 @@ def exact(micro_cents: int) -> str:
 @register.filter
 def cents(amount: int) -> str:
     """$1,234.50."""
-    return dollars(amount * MICRO)
+    return in_dollars(amount)
 
 
 @register.filter

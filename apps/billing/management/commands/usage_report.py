@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.analytics.ingest.database import connect
 from apps.billing.gateways.errors import StripeRefused, StripeUnknown
 from apps.billing.gateways.stripe import gateway
-from apps.billing.money import MICRO, dollars
+from apps.billing.money import dollars, in_dollars
 from apps.billing.periods import periods_until
 from apps.billing.rating import HOUR, BilledPeriod
 from apps.billing.reconciliation import StripeSide, usage_report
@@ -102,8 +102,8 @@ def _text(report: dict[str, Any]) -> str:
     ]
     lines += [
         f"  {line['kind']:10}{line['quantity']:>16,} × {dollars(line['unit_micro_cents'])}"
-        f" = {dollars(line['amount_cents'] * MICRO)}"
+        f" = {in_dollars(line['amount_cents'])}"
         for line in report["lines"]
     ]
-    lines.append(f"  total {dollars(report['total_cents'] * MICRO)}, {len(report['differences'])} hours differ")
+    lines.append(f"  total {in_dollars(report['total_cents'])}, {len(report['differences'])} hours differ")
     return "\n".join(lines)
