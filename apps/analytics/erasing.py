@@ -4,7 +4,7 @@ from django.db import connection
 
 from apps.analytics.ingest.topics import dead_letters_kept, topic_kept
 from apps.analytics.tables import TABLE, TABLES
-from apps.tenants.holdings import (
+from apps.tenants.privacy.holdings import (
     Elsewhere,
     Holding,
     Retention,

@@ -18,8 +18,8 @@ from apps.core.errors import ApplicationError
 from apps.core.forms import errors_take
 from apps.core.mail import MailFolders
 from apps.core.origin import Actor, acting
-from apps.tenants.factors import CHANGES, factor_changed, session_keep
-from apps.tenants.sessions import session_note
+from apps.tenants.logins.factors import CHANGES, factor_changed, session_keep
+from apps.tenants.logins.sessions import session_note
 
 FIRST_KEY_S = 3_600
 

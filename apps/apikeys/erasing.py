@@ -1,6 +1,6 @@
 """What this room holds of a tenant."""
 
-from apps.tenants.holdings import Holding, holdings_declare
+from apps.tenants.privacy.holdings import Holding, holdings_declare
 
 
 def holdings_register() -> None:

@@ -18,7 +18,7 @@ from apps.billing.models import PAYING, Account, Giving, Invoice, KeptInvoice
 from apps.core.errors import NotFound
 from apps.core.scope import tenant_scope
 from apps.plans.selectors import plan_for
-from apps.tenants.holdings import (
+from apps.tenants.privacy.holdings import (
     Elsewhere,
     Holding,
     Retention,

@@ -4,7 +4,7 @@ from itertools import islice
 
 from apps.core.counters import counters
 from apps.limits.publishing import EXPIRED_KEPT
-from apps.tenants.holdings import (
+from apps.tenants.privacy.holdings import (
     Elsewhere,
     Holding,
     Retention,

@@ -2,7 +2,7 @@
 
 from apps.notifications.house.sms import KEPT as SMS_KEPT
 from apps.notifications.purging import KEPT
-from apps.tenants.holdings import Holding, Retention, holdings_declare, retentions_declare
+from apps.tenants.privacy.holdings import Holding, Retention, holdings_declare, retentions_declare
 
 
 def holdings_register() -> None:

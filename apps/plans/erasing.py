@@ -2,7 +2,7 @@
 
 from django.db import connection
 
-from apps.tenants.holdings import Elsewhere, Holding, When, elsewhere_declare, holdings_declare
+from apps.tenants.privacy.holdings import Elsewhere, Holding, When, elsewhere_declare, holdings_declare
 
 
 def holdings_register() -> None:

@@ -7,6 +7,6 @@ class TenantsConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.tenants import checks  # noqa: F401 - registers them
-        from apps.tenants.erasing import holdings_register
+        from apps.tenants.privacy.erasing import holdings_register
 
         holdings_register()

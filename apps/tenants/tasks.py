@@ -1,8 +1,10 @@
 from celery import shared_task
 from django.utils import timezone
 
-from apps.tenants import deletion, erasing, exporting, invitations, services, sessions, tokens
+from apps.tenants import invitations, services
 from apps.tenants.idempotency import answering
+from apps.tenants.logins import sessions, tokens
+from apps.tenants.privacy import deletion, erasing, exporting
 
 
 @shared_task(name="tenants.cells_ensure")

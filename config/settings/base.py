@@ -171,7 +171,7 @@ ACCOUNT_RATE_LIMITS: dict[str, str] | bool = {
     "signup": "20/m/ip",
     "reset_password": "20/m/ip,5/m/key",
 }
-MFA_ADAPTER = "apps.tenants.factors.MfaAdapter"
+MFA_ADAPTER = "apps.tenants.logins.factors.MfaAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Ratelimiter"
@@ -217,7 +217,7 @@ ENTITLEMENTS = "apps.plans.selectors.entitlements_of"  # plans and notifications
 # API
 API_AUTHENTICATION = [  # who asks the admin API, tried in this order
     "apps.apikeys.authentication.KeyAuthentication",
-    "apps.tenants.authentication.TokenAuthentication",
+    "apps.tenants.logins.authentication.TokenAuthentication",
 ]
 API_LIMITER = "apps.limits.own.admit"
 API_REQUESTS_A_TENANT, API_REQUESTS_A_CREDENTIAL = 1_200, 600  # a minute

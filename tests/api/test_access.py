@@ -12,8 +12,8 @@ from apps.core.scope import tenant_scope
 from apps.limits import judge as judging
 from apps.limits import publishing
 from apps.tenants.invitations import invite
+from apps.tenants.logins.tokens import tokens_begin
 from apps.tenants.services import tenant_suspend, user_create
-from apps.tenants.tokens import tokens_begin
 from config import api
 from tests.api.calling import METHODS, client
 from tests.api.test_rules import CHAT

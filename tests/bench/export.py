@@ -36,7 +36,7 @@ import django
 django.setup()
 from pathlib import Path
 from django.utils import timezone
-from apps.tenants.archive import archive_write
+from apps.tenants.privacy.archive import archive_write
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 begun, cpu = time.monotonic(), time.process_time()
 made = archive_write(tenant_id=int(sys.argv[1]), path=Path(sys.argv[2]), now=timezone.now())

@@ -9,7 +9,7 @@ from apps.billing.erasing import deletion_follow
 from apps.billing.gateways.stripe import gateway
 from apps.billing.models import Account
 from apps.plans.selectors import plan_of
-from apps.tenants.deletion import deletion_ask, deletion_take_back
+from apps.tenants.privacy.deletion import deletion_ask, deletion_take_back
 from tests.billing.buying import checkout, pay
 from tests.factories import PASSWORD
 

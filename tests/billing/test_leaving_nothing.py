@@ -19,10 +19,10 @@ from apps.limits.services import sharding_set
 from apps.notifications import channel_services
 from apps.plans.models import Contract, Plan
 from apps.plans.services import plan_set
-from apps.tenants import erasing
-from apps.tenants.deletion import deletion_ask
-from apps.tenants.exporting import export_ask, export_make
 from apps.tenants.invitations import invite
+from apps.tenants.privacy import erasing
+from apps.tenants.privacy.deletion import deletion_ask
+from apps.tenants.privacy.exporting import export_ask, export_make
 from ratelimiter.events.buses import producer_make
 from ratelimiter.events.ship import Shipper
 from ratelimiter.events.spool import PARTITIONS

@@ -21,8 +21,8 @@ from apps.core.errors import Conflict
 from apps.core.scope import tenant_scope
 from apps.limits.models import Override, Rule
 from apps.tenants.invitations import invite
+from apps.tenants.logins.tokens import tokens_begin
 from apps.tenants.models import Invitation, Membership
-from apps.tenants.tokens import tokens_begin
 from tests.factories import colleague_make, key_make, override_make, rule_make
 
 PLACED = {"rule_id", "override_id", "key_id", "user_id", "invitation_id"}

@@ -15,7 +15,7 @@ from django.core.management import call_command
 
 from apps.core.scope import tenant_scope
 from apps.tenants.audit.models import AuditEntry
-from apps.tenants.tokens import TokenInvalid, token_holder, tokens_begin
+from apps.tenants.logins.tokens import TokenInvalid, token_holder, tokens_begin
 from config.settings.base import ACCOUNT_RATE_LIMITS
 from tests.factories import PASSWORD
 from tests.people import Browser

@@ -5,8 +5,8 @@ from django.urls import reverse
 
 from apps.analytics.tables import TABLE
 from apps.notifications.purging import KEPT
-from apps.tenants.holdings import retentions
 from apps.tenants.models import Cell
+from apps.tenants.privacy.holdings import retentions
 from tests.factories import colleague_make
 from tests.people import Browser
 

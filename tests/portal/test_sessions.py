@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from apps.tenants.logins.sessions import browser_words, sessions_purge
 from apps.tenants.models import LoginSession
-from apps.tenants.sessions import browser_words, sessions_purge
 from tests.factories import PASSWORD
 from tests.people import Browser
 

@@ -21,8 +21,6 @@ from apps.notifications.services import mute
 from apps.plans.models import TenantPlan
 from apps.plans.services import plan_set, spend_cap_set, trial_begin, trials_end
 from apps.tenants import invitations
-from apps.tenants.deletion import deletion_ask, deletion_take_back
-from apps.tenants.exporting import export_ask, export_link, export_make, export_open
 from apps.tenants.invitations import (
     invitation_accept,
     invitation_resend,
@@ -32,6 +30,8 @@ from apps.tenants.invitations import (
 )
 from apps.tenants.looking import look_begin, look_end
 from apps.tenants.models import Invitation
+from apps.tenants.privacy.deletion import deletion_ask, deletion_take_back
+from apps.tenants.privacy.exporting import export_ask, export_link, export_make, export_open
 from apps.tenants.services import (
     membership_put,
     membership_remove,
@@ -151,14 +151,14 @@ CHANGES = {
         "tenant.updated", _nothing, lambda a, _: tenant_update(tenant_id=a.tenant_id, name="A", timezone="UTC")),
     "tenants.services.tenant_suspend": (
         "tenant.suspended", _nothing, lambda a, _: tenant_suspend(tenant_id=a.tenant_id, at=NOW)),
-    "tenants.deletion.deletion_ask": (
+    "tenants.privacy.deletion.deletion_ask": (
         "tenant.deletion_asked", _nothing, lambda a, _: _deletion(a)),
-    "tenants.deletion.deletion_take_back": (
+    "tenants.privacy.deletion.deletion_take_back": (
         "tenant.restored", _deletion, lambda a, _: deletion_take_back(tenant_id=a.tenant_id, now=NOW)),
-    "tenants.exporting.export_ask": (
+    "tenants.privacy.exporting.export_ask": (
         "export.asked", _nothing,
         lambda a, _: export_ask(tenant_id=a.tenant_id, user_id=a.user_id, now=NOW)),
-    "tenants.exporting.export_open": (
+    "tenants.privacy.exporting.export_open": (
         "export.downloaded", _export,
         lambda a, link: export_open(tenant_id=a.tenant_id, user_id=a.user_id, link=link, now=NOW)),
     "tenants.services.membership_put": (
@@ -319,19 +319,19 @@ _LEDGER = "is itself a ledger that is only appended to"
 _GOES = "the log goes with its tenant; that it was asked for was said"
 _STRIPE = "a copy of what Stripe says"
 NOT_SAID = {
-    "tenants.deletion.deletion_mail": "carries by mail what was said when it was asked for",
+    "tenants.privacy.deletion.deletion_mail": "carries by mail what was said when it was asked for",
     **{
         f"{room}.erasing.holdings_register": "writes nothing: it names what a purge calls"
         for room in ("tenants", "plans", "analytics", "billing")
     },
-    "tenants.exporting.export_make": "makes what was said when it was asked for",
-    "tenants.exporting.export_tell": "carries by mail what was said when it was asked for",
-    "tenants.exporting.exports_remove": _GOES,
-    "tenants.exporting.exports_sweep": "what is old goes, as documented",
-    "tenants.resealing.reseal": "the same texts under another key of ours",
-    "tenants.erasing.purge": _GOES,
-    "tenants.erasing.rows_erase": _GOES,
-    "tenants.erasing.sessions_end": _GOES,
+    "tenants.privacy.exporting.export_make": "makes what was said when it was asked for",
+    "tenants.privacy.exporting.export_tell": "carries by mail what was said when it was asked for",
+    "tenants.privacy.exporting.exports_remove": _GOES,
+    "tenants.privacy.exporting.exports_sweep": "what is old goes, as documented",
+    "tenants.privacy.resealing.reseal": "the same texts under another key of ours",
+    "tenants.privacy.erasing.purge": _GOES,
+    "tenants.privacy.erasing.rows_erase": _GOES,
+    "tenants.privacy.erasing.sessions_end": _GOES,
     "plans.erasing.contract_plans_rename": _GOES,
     "analytics.erasing.late_events_refuse": _GOES,
     "billing.erasing.customer_erase": _GOES,
@@ -346,16 +346,16 @@ NOT_SAID = {
     "tenants.services.cells_ensure": _OURS,
     "tenants.services.user_ensure": _PERSON,
     "tenants.services.user_update": _PERSON,
-    "tenants.factors.factors_reset": "said in every organisation of that person; see tests/portal/test_factors.py",
-    "tenants.sessions.session_note": _PERSON,
-    "tenants.sessions.session_renamed": _PERSON,
-    "tenants.sessions.session_end": _PERSON,
-    "tenants.sessions.sessions_purge": "what is old goes, as documented",
-    "tenants.tokens.logins_end": _PERSON,
-    "tenants.tokens.tokens_begin": _PERSON,
-    "tenants.tokens.tokens_refresh": _PERSON,
-    "tenants.tokens.tokens_revoke": _PERSON,
-    "tenants.tokens.tokens_purge": "what is old goes, as documented",
+    "tenants.logins.factors.factors_reset": "said in every organisation of theirs; see tests/portal/test_factors.py",
+    "tenants.logins.sessions.session_note": _PERSON,
+    "tenants.logins.sessions.session_renamed": _PERSON,
+    "tenants.logins.sessions.session_end": _PERSON,
+    "tenants.logins.sessions.sessions_purge": "what is old goes, as documented",
+    "tenants.logins.tokens.logins_end": _PERSON,
+    "tenants.logins.tokens.tokens_begin": _PERSON,
+    "tenants.logins.tokens.tokens_refresh": _PERSON,
+    "tenants.logins.tokens.tokens_revoke": _PERSON,
+    "tenants.logins.tokens.tokens_purge": "what is old goes, as documented",
     "tenants.services.key_index_put": _HELPER,
     "tenants.services.key_index_end": _HELPER,
     "tenants.services.revision_bump": _DERIVED,

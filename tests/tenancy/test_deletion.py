@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from apps.core.errors import Conflict, Invalid
 from apps.core.scope import tenant_scope
-from apps.tenants import erasing
 from apps.tenants.audit.models import AuditEntry
-from apps.tenants.deletion import GRACE, deletion_ask, deletion_mail, deletion_take_back, deletions_sweep
-from apps.tenants.holdings import When, elsewhere, holdings
 from apps.tenants.models import Cell, Deletion, Membership, Tenant, User
+from apps.tenants.privacy import erasing
+from apps.tenants.privacy.deletion import GRACE, deletion_ask, deletion_mail, deletion_take_back, deletions_sweep
+from apps.tenants.privacy.holdings import When, elsewhere, holdings
 from apps.tenants.services import membership_put, tenant_suspend
 from ratelimiter.events.bus import TOPIC
 from ratelimiter.events.topics import DEAD, TOPICS

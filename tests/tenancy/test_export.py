@@ -14,11 +14,18 @@ from django.utils import timezone
 
 from apps.core.errors import Conflict, NotFound
 from apps.core.scope import tenant_scope
-from apps.tenants import exporting
 from apps.tenants.audit.models import AuditEntry
-from apps.tenants.exporting import export_ask, export_link, export_make, export_open, exports_remove, exports_sweep
-from apps.tenants.holdings import holdings
 from apps.tenants.models import Export
+from apps.tenants.privacy import exporting
+from apps.tenants.privacy.exporting import (
+    export_ask,
+    export_link,
+    export_make,
+    export_open,
+    exports_remove,
+    exports_sweep,
+)
+from apps.tenants.privacy.holdings import holdings
 from tests.analytics.rows import Rows, ingesting
 from tests.factories import colleague_make, key_make, notices_fill, override_make, rule_make
 from tests.notifications.webhooks import webhook_make

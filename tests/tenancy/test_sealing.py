@@ -114,7 +114,7 @@ def test_every_sealed_column_is_known_to_the_command(db):
     from django.apps import apps
 
     from apps.core.sealing import SealedTextField
-    from apps.tenants.holdings import holdings
+    from apps.tenants.privacy.holdings import holdings
 
     fields = {
         f"{model._meta.db_table}.{field.column}"

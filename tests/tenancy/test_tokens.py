@@ -7,10 +7,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apps.tenants.models import TokenFamily, User
-from apps.tenants.permissions import Permission
-from apps.tenants.services import membership_put, membership_remove, tenant_suspend
-from apps.tenants.tokens import (
+from apps.tenants.logins.tokens import (
     TokenInvalid,
     logins_end,
     token_holder,
@@ -19,6 +16,9 @@ from apps.tenants.tokens import (
     tokens_refresh,
     tokens_revoke,
 )
+from apps.tenants.models import TokenFamily, User
+from apps.tenants.permissions import Permission
+from apps.tenants.services import membership_put, membership_remove, tenant_suspend
 from config.settings.base import ACCOUNT_RATE_LIMITS
 from tests.factories import PASSWORD, colleague_make
 from tests.tenancy.forgery import FORGERIES, body, claims_of

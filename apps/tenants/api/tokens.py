@@ -15,11 +15,11 @@ from apps.core.errors import Invalid
 from apps.core.negotiation import AnyAccept
 from apps.core.openapi import AUTH, PROBLEM_BODY, answers
 from apps.core.parsing import PlainJSONParser
-from apps.tenants.authentication import TENANT_HEADER
+from apps.tenants.logins.authentication import TENANT_HEADER
+from apps.tenants.logins.proving import RETRY_AFTER_S, user_prove
+from apps.tenants.logins.signing import keys_published
+from apps.tenants.logins.tokens import ACCESS_S, Tokens, tokens_begin, tokens_refresh, tokens_revoke
 from apps.tenants.principals import AdminView
-from apps.tenants.proving import RETRY_AFTER_S, user_prove
-from apps.tenants.signing import keys_published
-from apps.tenants.tokens import ACCESS_S, Tokens, tokens_begin, tokens_refresh, tokens_revoke
 
 MAX_TEXT = 1_024
 _TEXT: dict[str, Any] = {"type": "string", "maxLength": MAX_TEXT}

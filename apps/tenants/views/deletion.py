@@ -9,9 +9,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.core.errors import ApplicationError
 from apps.core.forms import errors_take
 from apps.tenants.access import TenantRequest, member_view
-from apps.tenants.deletion import GRACE, deletion_ask, deletion_take_back
 from apps.tenants.forms import DeletionForm
 from apps.tenants.permissions import Permission
+from apps.tenants.privacy.deletion import GRACE, deletion_ask, deletion_take_back
 from apps.tenants.selectors import deletion_open
 
 

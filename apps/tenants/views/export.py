@@ -10,9 +10,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from apps.core.errors import ApplicationError, NotFound
 from apps.tenants.access import TenantRequest, member_view
-from apps.tenants.exporting import export_ask, export_link, export_open, exports_of
-from apps.tenants.holdings import retentions
 from apps.tenants.permissions import Permission
+from apps.tenants.privacy.exporting import export_ask, export_link, export_open, exports_of
+from apps.tenants.privacy.holdings import retentions
 from apps.tenants.selectors import region_of
 
 GROUPS = ("Checks", "Notices", "Keys and rules", "Organisation", "Money")

@@ -10,9 +10,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.core.errors import NotFound
-from apps.tenants import sessions as logins
-from apps.tenants.factors import session_keep
-from apps.tenants.tokens import logins_end
+from apps.tenants.logins import sessions as logins
+from apps.tenants.logins.factors import session_keep
+from apps.tenants.logins.tokens import logins_end
 
 
 @require_safe

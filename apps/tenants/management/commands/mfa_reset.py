@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from apps.core.command import WorkingCommand
-from apps.tenants.factors import factors_reset, reset_tell
+from apps.tenants.logins.factors import factors_reset, reset_tell
 from apps.tenants.selectors import user_id_by_email
 
 

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.core.sealing import SealBroken
-from apps.tenants.resealing import reseal
+from apps.tenants.privacy.resealing import reseal
 
 
 class Command(BaseCommand):

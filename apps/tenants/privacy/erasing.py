@@ -21,10 +21,12 @@ from django.db import connection, transaction
 from django.db.models import F
 from psycopg import sql
 
-from apps.tenants.deletion import GRACE
-from apps.tenants.exporting import KEPT as EXPORTS_KEPT
-from apps.tenants.exporting import exports_remove
-from apps.tenants.holdings import (
+from apps.tenants.idempotency.answering import KEPT as ANSWERS_KEPT
+from apps.tenants.models import Cell, Deletion, Membership, Tenant, User
+from apps.tenants.privacy.deletion import GRACE
+from apps.tenants.privacy.exporting import KEPT as EXPORTS_KEPT
+from apps.tenants.privacy.exporting import exports_remove
+from apps.tenants.privacy.holdings import (
     Elsewhere,
     Holding,
     Retention,
@@ -37,8 +39,6 @@ from apps.tenants.holdings import (
     retentions_declare,
     shown_declare,
 )
-from apps.tenants.idempotency.answering import KEPT as ANSWERS_KEPT
-from apps.tenants.models import Cell, Deletion, Membership, Tenant, User
 
 ALWAYS = "as long as the organisation exists"
 

@@ -20,9 +20,9 @@ from django.urls import reverse
 from apps.core.enqueue import enqueue
 from apps.core.errors import Conflict, NotFound
 from apps.core.mail import mail_compose
-from apps.tenants.archive import archive_write
 from apps.tenants.audit.writing import Target, audit_write
 from apps.tenants.models import Export
+from apps.tenants.privacy.archive import archive_write
 from apps.tenants.selectors import tenant_get
 
 KEPT = timedelta(days=7)

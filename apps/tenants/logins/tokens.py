@@ -15,8 +15,8 @@ from django.db.models import F
 from django.utils.crypto import constant_time_compare
 
 from apps.core.errors import Unauthenticated
+from apps.tenants.logins.signing import TokenRefused, token_read, token_sign
 from apps.tenants.models import TokenFamily, User
-from apps.tenants.signing import TokenRefused, token_read, token_sign
 
 ACCESS_S = 300
 REFRESH_S = 14 * 86_400

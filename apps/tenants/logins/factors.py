@@ -20,10 +20,10 @@ from django.urls import reverse
 from apps.core.mail import mail_compose
 from apps.core.sealing import seal, unseal
 from apps.tenants.audit.writing import Target, audit_write
+from apps.tenants.logins.sessions import session_renamed
+from apps.tenants.logins.tokens import logins_end
 from apps.tenants.models import User
 from apps.tenants.selectors import memberships_of
-from apps.tenants.sessions import session_renamed
-from apps.tenants.tokens import logins_end
 
 log = structlog.get_logger(__name__)
 

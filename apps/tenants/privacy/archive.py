@@ -20,7 +20,7 @@ from psycopg import sql
 
 from apps.core.scope import tenant_scope
 from apps.core.sealing import unseal
-from apps.tenants.holdings import Holding, holdings, shown
+from apps.tenants.privacy.holdings import Holding, holdings, shown
 from apps.tenants.selectors import tenant_get
 
 # JSON has no control characters, so as quote and delimiter these two leave a line of CSV as it is.

@@ -9,8 +9,8 @@ from psycopg import sql
 
 from apps.core.scope import TenantUnknown, tenant_scope
 from apps.core.sealing import is_newest, seal, unseal
-from apps.tenants.holdings import Holding, holdings
 from apps.tenants.models import Tenant
+from apps.tenants.privacy.holdings import Holding, holdings
 
 PAGE = 500
 FACTORS = ("public.mfa_authenticator", "data")  # people's second steps: JSON with sealed texts in it

@@ -8,10 +8,10 @@ from rest_framework.request import Request
 
 from apps.core.errors import Forbidden, Invalid
 from apps.core.origin import Actor, actor_is
+from apps.tenants.logins.tokens import token_holder
 from apps.tenants.permissions import ROLE_PERMISSIONS
 from apps.tenants.principals import Principal
 from apps.tenants.selectors import MemberInfo, memberships_of
-from apps.tenants.tokens import token_holder
 
 TENANT_HEADER = "RL-Tenant"
 _KEYS = "rl_"  # what API keys begin with
