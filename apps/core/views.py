@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.core.bundles import BundleUnknown, bundle
 from apps.core.catalogue import CATALOGUE
+from apps.core.changelog import releases
 from apps.core.context import THEMES, appearance
 from apps.core.errors import problem_document
 
@@ -42,6 +43,12 @@ def asset(request: HttpRequest, digest: str, name: str) -> HttpResponse:  # noqa
     is_exact = digest == found.digest
     response["Cache-Control"] = f"public, max-age={_YEAR_S}, immutable" if is_exact else "no-cache"
     return response
+
+
+@require_safe
+def changelog(request: HttpRequest) -> HttpResponse:
+    """Open to everybody."""
+    return render(request, "docs/changelog.html", {"section": "docs", "page": "changelog", "releases": releases()})
 
 
 @require_safe

@@ -26,8 +26,8 @@ NO_PAGES = {
 }  # fmt: skip
 OPEN = [
     "/", "/pricing", "/docs/", "/docs/concepts", "/docs/algorithms", "/docs/errors", "/docs/errors/unauthenticated",
-    "/docs/webhooks",
-    "/status", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/password/reset/done/",
+    "/docs/webhooks", "/docs/changelog", "/status",
+    "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/password/reset/done/",
     "/accounts/confirm-email/", "/accounts/inactive/",
 ]  # fmt: skip
 OWN = [

@@ -5,7 +5,35 @@ import re
 import pytest
 from django.urls import reverse
 
+from apps.core.changelog import releases_read
+
 pytestmark = pytest.mark.django_db
+CHANGES = """# Changelog
+
+Words.
+
+## Unreleased
+
+### For customers
+
+- New `a`.
+
+### For operators
+
+- Not this.
+
+## 1.1.0 (2027-01-05)
+
+### For staff
+
+- Nor this.
+
+## 1.0.0 (2027-01-01)
+
+### For customers
+
+- <b>Old</b>.
+"""
 
 
 @pytest.mark.parametrize(
@@ -17,6 +45,7 @@ pytestmark = pytest.mark.django_db
         "limits:docs_concepts",
         "limits:docs_algorithms",
         "core:problems",
+        "core:changelog",
     ],
 )
 def test_an_open_page_answers_everybody(name, anonymous):
@@ -34,6 +63,7 @@ def test_an_open_page_answers_everybody(name, anonymous):
         "limits:docs_concepts",
         "limits:docs_algorithms",
         "core:problems",
+        "core:changelog",
     ],
 )
 def test_every_link_of_an_open_page_leads_somewhere(name, anonymous):
@@ -121,3 +151,16 @@ def test_an_expired_form_says_so():
     answer = Client(enforce_csrf_checks=True).post("/theme", {"theme": "dark"})
     assert answer.status_code == 403
     assert "This form has expired" in answer.content.decode()
+
+
+def test_the_changelog_tells_customers_their_part(anonymous):
+    page = anonymous.get("/docs/changelog").content.decode()
+    assert "<code>POST /v1/check</code>" in page
+    assert "manage.py" not in page  # is for operators
+
+
+def test_a_changelog_is_read_by_release_and_reader():
+    newest, first = releases_read(CHANGES)
+    assert (newest.title, first.title) == ("", "1.0.0 (2027-01-01)")
+    assert newest.html == "<ul>\n<li>New <code>a</code>.</li>\n</ul>\n"
+    assert first.html == "<ul>\n<li>&lt;b&gt;Old&lt;/b&gt;.</li>\n</ul>\n"
