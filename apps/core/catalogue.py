@@ -2,7 +2,8 @@
 read it from here; `/docs/errors/<code>` is the page that a document's `type` leads to.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 _TEXT = {"type": "string"}
@@ -16,13 +17,14 @@ PROBLEM_SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`example` is a `detail` as it comes."""
+    """`example` is a `detail` as it comes, and `fields` what is wrong where, by the field's name."""
 
     status: int
     title: str
     cause: str
     fix: str
     example: str
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 CATALOGUE: dict[str, Problem] = {
@@ -31,7 +33,7 @@ CATALOGUE: dict[str, Problem] = {
         "A field of the body, a parameter or a header has a value that cannot be. Nothing was changed.",
         "`errors` points at each field at fault (a JSON pointer, or the parameter’s name) and says what it "
         "must be. Correct them and send the request again.",
-        "The rule is not valid.",
+        "The rule is not valid.", {"limit": "Must be between 1 and 2,147,483,647."},
     ),
     "parse_error": Problem(
         400, "The body is not JSON",
@@ -43,7 +45,7 @@ CATALOGUE: dict[str, Problem] = {
         400, "The check is not valid",
         "The check API refuses the body or a header: a field is missing, unknown, too long or of another type.",
         "`errors` names the fields. The check was not counted.",
-        "the body is not valid",
+        "the body is not valid", {"cost": "expected `int` >= 1"},
     ),
     "unauthenticated": Problem(
         401, "Nobody knows who asks",

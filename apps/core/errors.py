@@ -66,10 +66,7 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
 
 def _problem(error: Exception) -> dict[str, Any] | None:
     if isinstance(error, ApplicationError):
-        problem: dict[str, Any] = problem_document(error.status, error.code, error.detail)
-        if error.fields:
-            problem["errors"] = [{"pointer": f"/{name}", "message": text} for name, text in error.fields.items()]
-        return problem
+        return problem_document(error.status, error.code, error.detail, error.fields)
     if isinstance(error, Http404):
         return problem_document(404, "not_found", "There is nothing here by that name.")
     if isinstance(error, PermissionDenied):
@@ -79,9 +76,12 @@ def _problem(error: Exception) -> dict[str, Any] | None:
     return None
 
 
-def problem_document(status: int, code: str, detail: str) -> dict[str, Any]:
-    """`type` is the address of the code's page."""
+def problem_document(status: int, code: str, detail: str, fields: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """`type` is the address of the code's page; `errors` comes with `fields` only."""
     known = CATALOGUE.get(code)
     page = f"{settings.PORTAL_URL}/docs/errors/{code}" if known else "about:blank"
     title = known.title if known else code.replace("_", " ")
-    return {"type": page, "title": title, "status": status, "code": code, "detail": detail}
+    problem: dict[str, Any] = {"type": page, "title": title, "status": status, "code": code, "detail": detail}
+    if fields:
+        problem["errors"] = [{"pointer": f"/{name}", "message": text} for name, text in fields.items()]
+    return problem

@@ -64,7 +64,8 @@ def problem(request: HttpRequest, code: str) -> HttpResponse:
     known = CATALOGUE.get(code)
     if known is None:
         raise Http404
-    example = json.dumps(problem_document(known.status, code, known.example), indent=2, ensure_ascii=False)
+    document = problem_document(known.status, code, known.example, known.fields)
+    example = json.dumps(document, indent=2, ensure_ascii=False)
     context = {
         "section": "docs", "page": "errors", "code": code, "problem": known, "example": example,
         "phrase": HTTPStatus(known.status).phrase,
