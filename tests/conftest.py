@@ -1,12 +1,13 @@
 """Fixtures for everything that has Django in it; the parts are started by tests.parts before settings are read."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 from django.test import TransactionTestCase
 
-from tests import database
+from tests import database, parts
 
 SLOW_LAST = (
     "events",
@@ -46,8 +47,20 @@ def django_db_setup(django_test_environment, django_db_blocker):
     with django_db_blocker.unblock():
         database.database_make()
     yield
-    with django_db_blocker.unblock():
-        database.database_drop()
+    if not parts.is_ours("DATABASE_OWNER_URL"):
+        with django_db_blocker.unblock():
+            database.database_drop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_secret_is_left(request, tmp_path_factory):
+    """Of the whole run; of each worker's, where there are several."""
+    yield
+    from tests.leaks import left
+
+    started = time.monotonic()
+    assert left.secrets_in((parts.folder_of(request.config), tmp_path_factory.getbasetemp())) == set()
+    print("searched in", time.monotonic() - started)
 
 
 @pytest.fixture(scope="session", autouse=True)

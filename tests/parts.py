@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 # Before `config` is imported: its Celery app would name the settings of `make run`, and pytest-django would follow.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.test")
@@ -38,6 +39,28 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     os.environ.update(own)
     os.environ[_OURS] = ",".join(own)
     os.environ.update(TEST_SECRETS)
+    _keep_every_write()
+
+
+def _keep_every_write() -> None:
+    """On disk until the end, so that the whole run can be searched; see tests.leaks.left."""
+    kept = {
+        "BUS_URL": {"auto-aof-rewrite-percentage": 0},
+        "COUNTERS_URL": {"auto-aof-rewrite-percentage": 0, "appendfsync": "no", "appendonly": "yes"},
+    }
+    for variable in filter(is_ours, kept):
+        with Redis.from_url(os.environ[variable]) as client:
+            for name, value in kept[variable].items():
+                client.config_set(name, value)
+
+
+def is_ours(variable: str) -> bool:
+    """Whether what this variable names was started here, and goes with the run."""
+    return variable in os.environ[_OURS].split(",")
+
+
+def folder_of(config: pytest.Config) -> Path:
+    return config.stash[_STARTED][1]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -241,5 +241,7 @@ def test_no_secret_is_anywhere_in_plain(service, seen):
     assert seen.where(everything) == set()
 
     # It would be found.
-    (service._folder / "planted.log").write_text(f"key={seen.secrets['key']}")
+    planted = service._folder / "planted.log"
+    planted.write_text(f"key={seen.secrets['key']}")
     assert seen.where(texts(service, seen)) == {("key", "planted.log")}
+    planted.unlink()

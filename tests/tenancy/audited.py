@@ -322,7 +322,7 @@ NOT_SAID = {
     "tenants.privacy.deletion.deletion_mail": "carries by mail what was said when it was asked for",
     **{
         f"{room}.erasing.holdings_register": "writes nothing: it names what a purge calls"
-        for room in ("tenants", "plans", "analytics", "billing")
+        for room in ("tenants.privacy", "plans", "analytics", "billing")
     },
     "tenants.privacy.exporting.export_make": "makes what was said when it was asked for",
     "tenants.privacy.exporting.export_tell": "carries by mail what was said when it was asked for",

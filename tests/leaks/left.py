@@ -1,0 +1,69 @@
+"""What a whole run of tests leaves on disk holds no secret in plain; see `_no_secret_is_left` in tests/conftest.py.
+
+Searched, before any of it is removed: PostgreSQL's data folder (rows that were rolled back or deleted since are still
+in its pages, others in its write-ahead log) and its log; every write to both Valkeys, which keep an append-only file
+for that; and all that tests wrote below their temporary folders: logs of processes, spools, topics of Kafka (LZ4 leaves
+what it sees first as it is), mails, dumps.
+"""
+
+import mmap
+import os
+import re
+from fnmatch import fnmatch
+from urllib.parse import quote_plus, unquote, urlsplit
+
+from ratelimiter.snapshot.keyring import key_is_well_formed
+from tests.billing.sandbox import rig
+from tests.factories import PASSWORD
+from tests.parts import TEST_SECRETS
+
+FORMS = re.compile(
+    rb"rl_(?:live|test)_[0-9A-Za-z]{38}"  # an API key
+    rb"|whsec_[A-Za-z0-9+/]{32}"  # the key that signs webhooks
+    rb"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{40,}"  # a token
+)
+# Where one is meant to be: files for their owner's eyes, of the parts, of PgBouncer, of who runs the demo, of who uses
+# the command, of a gateway that asks with its key; and what Stripe keeps, whose place the stand-in takes.
+MEANT = ("passwords.json", "users.txt", "demo.json", "login.json", "nginx.conf", "sandbox.sqlite3*")
+
+
+def known():
+    """The secrets that the tests and their parts work with, by name."""
+    named = {"the password of everybody": PASSWORD, "Stripe's key": rig.KEY, "Stripe's signing key": rig.SECRET}
+    named["SECRET_KEY"] = TEST_SECRETS["SECRET_KEY"]
+    for name in ("KEY_PEPPERS", "TOKEN_KEYS"):
+        for one in TEST_SECRETS[name].split(","):
+            version, secret = one.split(":")
+            named[f"{name} {version}"] = secret
+    for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_INGEST_URL", "COUNTERS_URL", "BUS_URL"):
+        if password := urlsplit(os.environ[name]).password:
+            named[f"password in {name}"] = unquote(password)
+    return named
+
+
+def secrets_in(folders):
+    """(what, path) of every secret that stands in a file below them."""
+    named = known()
+    spelled = {text.encode(): name for name, secret in named.items() for text in (secret, quote_plus(secret))}
+    words = re.compile(b"|".join(re.escape(word) for word in spelled))
+    found = set()
+    for path in _files(folders):
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            found |= {(spelled[match[0]], str(path)) for match in words.finditer(text)}
+            found |= {(match[0][:12].decode() + "…", str(path)) for match in FORMS.finditer(text) if _is_one(match[0])}
+    return found
+
+
+def _files(folders):
+    for folder in folders:
+        for path in folder.rglob("*"):
+            if path.is_file() and not path.is_symlink() and path.stat().st_size and not _is_meant(path.name):
+                yield path
+
+
+def _is_meant(name):
+    return any(fnmatch(name, pattern) for pattern in MEANT)
+
+
+def _is_one(text):
+    return not text.startswith(b"rl_") or key_is_well_formed(text.decode())
