@@ -1,8 +1,18 @@
-"""The staff pages' sections, in the words of those who use them."""
+"""The staff pages' sections, in the words of those who use them, and what they look like."""
 
 from typing import Any
 
+from django.http import HttpRequest
+from django.templatetags.static import static
 from django.urls import reverse_lazy
+
+
+def sheet(_: HttpRequest) -> str:
+    return static("staff/staff.css")
+
+
+def script(_: HttpRequest) -> str:
+    return static("staff/staff.js")
 
 
 def _section(title: str, *items: tuple[str, str, str]) -> dict[str, Any]:

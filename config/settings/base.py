@@ -235,9 +235,6 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Ask whether a request may pass. 200 lets it, 429 does not.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
     "APPEND_COMPONENTS": {
         "schemas": {"Problem": PROBLEM_SCHEMA},
         "securitySchemes": {
@@ -258,7 +255,7 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 CSRF_FAILURE_VIEW = "apps.core.views.csrf_failure"
 CONTENT_SECURITY_POLICY = {
-    "EXCLUDE_URL_PREFIXES": ["/staff/", "/api/docs"],  # unfold's Alpine and Swagger UI evaluate expressions
+    "EXCLUDE_URL_PREFIXES": ["/staff/"],  # unfold's Alpine evaluates expressions
     "DIRECTIVES": {
         "default-src": ["'self'"],
         "base-uri": ["'none'"],
@@ -286,6 +283,8 @@ UNFOLD = {
     "ENVIRONMENT": "apps.tenants.staff.staff_badge",
     "COLORS": {"primary": STAFF_COLOURS},
     "SIDEBAR": staff.SIDEBAR,
+    "STYLES": [staff.sheet],
+    "SCRIPTS": [staff.script],
     "COMMAND": {"search_models": True, "show_history": True},
 }
 
