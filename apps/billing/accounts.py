@@ -105,6 +105,8 @@ def _apply(account: Account, seen: Sequence[Subscribed], now: datetime) -> None:
     account.next_plan_code = current.next_plan_code if current else ""
     account.seen_at = now
     for one in seen:
+        for code, begun_at in one.before:
+            _begun_apply(account.tenant_id, one.id, code, begun_at)
         if one.ended_at is not None:
             _ended_apply(account.tenant_id, one, one.ended_at)
     if current is not None and current.status in PAYING:
@@ -132,12 +134,18 @@ def _said(account: Account) -> dict[str, object]:
 
 
 def _ended_apply(tenant_id: int, one: Subscribed, ended_at: datetime) -> None:
-    terms, since = terms_of(tenant_id), plan_since(tenant_id)
-    if one.id not in {term.sold_under for term in terms} and (since is None or one.since > since):
-        plan_set(tenant_id=tenant_id, code=one.plan_code, since=one.since, sold_under=one.id)
-        terms = terms_of(tenant_id)
-    if terms[-1].sold_under == one.id:
+    _begun_apply(tenant_id, one.id, one.plan_code, one.since)
+    if terms_of(tenant_id)[-1].sold_under == one.id:
         plan_set(tenant_id=tenant_id, code=DEFAULT_PLAN, since=ended_at)
+
+
+def _begun_apply(tenant_id: int, subscription: str, code: str, begun_at: datetime) -> None:
+    """A plan of that subscription's that nobody may have heard of. What came after it and is known stays."""
+    terms, since = terms_of(tenant_id), plan_since(tenant_id)
+    is_last = terms[-1].sold_under == subscription
+    is_unheard = subscription not in {term.sold_under for term in terms}
+    if (is_last or is_unheard) and (since is None or begun_at > since):
+        plan_set(tenant_id=tenant_id, code=code, since=begun_at, sold_under=subscription)
 
 
 def accounts_unseen(*, now: datetime, at_most: int = 100) -> list[str]:

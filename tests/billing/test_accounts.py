@@ -64,6 +64,30 @@ def test_what_began_and_ended_unheard_of_has_its_terms(tenant_id):
         assert terms(tenant_id) == expected
 
 
+@pytest.mark.parametrize("is_over", [False, True])
+def test_a_plan_that_was_left_before_we_heard_of_it_has_its_term(tenant_id, is_over):
+    upgraded = replace(STARTUP, plan_code="professional", since=BEGUN + 2 * DAY, before=(("startup", BEGUN),))
+    expected = [("startup", hour_of(BEGUN)), ("professional", hour_of(BEGUN + 2 * DAY))]
+    if is_over:
+        upgraded = replace(upgraded, status="canceled", ended_at=BEGUN + 5 * DAY)
+        expected.append(("free", hour_of(BEGUN + 5 * DAY)))
+    for _ in range(2):
+        hear(upgraded)
+        assert terms(tenant_id) == expected
+
+
+def test_a_smaller_plan_that_began_and_ended_unheard_of_has_its_term(tenant_id):
+    hear(replace(STARTUP, plan_code="professional", next_plan_code="startup"), at=NOW - 15 * DAY)
+    ended = replace(STARTUP, status="canceled", since=BEGUN + 12 * DAY, ended_at=BEGUN + 14 * DAY)
+    for _ in range(2):
+        hear(ended)
+        assert terms(tenant_id) == [
+            ("professional", hour_of(BEGUN)),
+            ("startup", hour_of(BEGUN + 12 * DAY)),
+            ("free", hour_of(BEGUN + 14 * DAY)),
+        ]
+
+
 def test_an_end_that_we_knew_nothing_of_is_when_it_was(tenant_id):
     hear(STARTUP, at=NOW - 10 * DAY)
     for late in range(2):

@@ -71,6 +71,16 @@ def test_more_begins_at_once_and_costs_what_was_said(selling, startup, page):
     assert [term.plan.code for term in terms_of(startup.tenant_id)][-2:] == ["startup", "professional"]
 
 
+def test_the_plan_that_was_left_stands_on_the_subscription(selling, startup):
+    customer = Account.objects.get(tenant_id=startup.tenant_id).customer
+    [held] = gateway().subscriptions.of(customer)
+    plan_change(gateway(), tenant_id=startup.tenant_id, code="professional", now=NOW)
+    [changed] = gateway().subscriptions.of(customer)
+    assert (changed.plan_code, changed.before) == ("professional", (("startup", held.since),))
+    selling.subscriptions.update(held.id, {"metadata": {"plans_before": "startup@yesterday professional"}})
+    assert gateway().subscriptions.of(customer)[0].before == ()  # by somebody's hand
+
+
 def test_who_clicks_twice_has_changed_once(selling, startup):
     plan_change(gateway(), tenant_id=startup.tenant_id, code="professional", now=NOW)
     with pytest.raises(Conflict, match="already"):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import stripe
 
 PLAN = "plan"  # the key in our metadata that names one of our plans
+_BEFORE = "plans_before"  # on a subscription: `code@unix seconds` of each that it had, oldest first
+_KEPT = 12  # of them; a value of Stripe's metadata holds 500 characters
 _NEVER_BEGUN = ("incomplete", "incomplete_expired")
 _ENDED = "canceled"
 
@@ -21,7 +23,7 @@ _ENDED = "canceled"
 class Subscribed:
     """A subscription as Stripe has it now. `status` is Stripe's word; `since` is when the period began that it is in;
     `ended_at` is set when it is over, `ends_at` when it will not renew, `next_plan_code` when another plan begins at
-    `renews_at`.
+    `renews_at`. `before` are the plans that it had, each with when a period of it began, oldest first.
     """
 
     id: str
@@ -32,6 +34,7 @@ class Subscribed:
     ends_at: datetime | None
     ended_at: datetime | None
     next_plan_code: str
+    before: tuple[tuple[str, datetime], ...] = ()
 
 
 class Subscriptions:
@@ -48,7 +51,8 @@ class Subscriptions:
 
     def upgrade(self, subscription: str, *, code: str, prices: list[str], lines: Sequence[ExtraLine]) -> None:
         """To another plan now: a period begins, its fee and `lines` are charged at once, and if that fails nothing has
-        changed. Does nothing where the subscription is on that plan. Not for one that is to change or end. Raises
+        changed. Does nothing where the subscription is on that plan. Not for one that is to change or end. The plan
+        that it leaves is written on the subscription, so that it counts even if nobody has heard of it yet. Raises
         StripeUnknown, StripeRefused.
         """
         with told_apart():
@@ -61,6 +65,7 @@ class Subscriptions:
                 "proration_behavior": "none",  # we rate
                 "payment_behavior": "error_if_incomplete",
                 "add_invoice_items": [self._extra(line) for line in lines],
+                "metadata": {_BEFORE: _left(held)},
             }
             self._let_go(held)
             self._client.v1.subscriptions.update(subscription, cast("Any", wanted))
@@ -141,10 +146,26 @@ def _subscribed(held: "stripe.Subscription") -> Subscribed:
     metadata = schedule.metadata if is_scheduled and not isinstance(schedule, str) and schedule else None
     next_code = str(metadata[PLAN]) if metadata and PLAN in metadata else ""
     return Subscribed(
-        held.id, held.status, code, _at(max(item.current_period_start for item in items)), _at(renews_at),
+        held.id, held.status, code, _since(held), _at(renews_at),
         _at(ends_at) if ends_at else None, _at(held.ended_at) if held.ended_at else None,
-        "" if next_code == code else next_code,
+        "" if next_code == code else next_code, _before(held),
     )  # fmt: skip
+
+
+def _since(held: "stripe.Subscription") -> datetime:
+    return _at(max(item.current_period_start for item in held["items"].data))
+
+
+def _left(held: "stripe.Subscription") -> str:
+    """What it says of its plans once it leaves the present one."""
+    plans = [*_before(held), (_code_of(held), _since(held))][-_KEPT:]
+    return " ".join(f"{code}@{int(since.timestamp())}" for code, since in plans if code)
+
+
+def _before(held: "stripe.Subscription") -> tuple[tuple[str, datetime], ...]:
+    kept = held.metadata.to_dict().get(_BEFORE, "") if held.metadata else ""
+    parted = (one.partition("@") for one in kept.split())
+    return tuple((code, _at(int(since))) for code, _, since in parted if since.isdecimal())
 
 
 def _code_of(held: "stripe.Subscription") -> str | None:
