@@ -16,11 +16,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from config.embedded import Parts
-from tests.chaos.rig import Clients, Way
-from tests.door.rig import ROOT
+from tests.bench import load
+from tests.chaos.rig import BATCH, Way
+from tests.door.rig import ROOT, check_bytes
 
 EVENTS = int(os.environ.get("BENCH_EVENTS", "400000"))
 RECORD_EVENTS = 64
+RATES = (6_000, 12_000, 18_000, 25_000)  # checks a second, in batches
+CONNECTIONS = 4
 BARS = {(False, 1): 250_000, (True, 1): 120_000, (True, 5): 80_000}
 
 
@@ -84,28 +87,41 @@ def main() -> None:
     _lag()
 
 
-def _lag(seconds: float = 20.0) -> None:
+def _lag() -> None:
     """Everything on this machine at once: clients, door, shipper, bus, ingest, PostgreSQL."""
+    print("\n| asked for, checks/s | answered | degraded | age of the newest counted check, middle | worst |")
+    print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
         way = Way(Path(name), lambda parts: SimpleNamespace(url=parts.bus_url))
         try:
-            clients = Clients(way, threads=2)
-            behind, begun = [], time.monotonic()
-            while time.monotonic() - begun < seconds:
-                time.sleep(0.25)
-                [(age_s,)] = way.rows(
-                    "SELECT extract(epoch FROM clock_timestamp() - max(at))::float FROM analytics.event"
-                )
-                behind.append(age_s)
-            rate = len(clients.answered) / (time.monotonic() - begun)
-            clients.stop()
+            payloads = [_batch(key, random.Random(number)) for number, key in enumerate(way.keys)]
+            for rate in RATES:
+                _lag_at(way, payloads, rate)
         finally:
             way.close()
+
+
+def _lag_at(way: Way, payloads: list[bytes], rate: int, seconds: float = 20.0) -> None:
+    outcome = load.start(load._open_loop, way.port, payloads, CONNECTIONS, rate / BATCH, seconds)
+    behind, begun = [], time.monotonic()
+    while time.monotonic() - begun < seconds:
+        time.sleep(0.25)
+        [(age_s,)] = way.rows("SELECT extract(epoch FROM clock_timestamp() - max(at))::float FROM analytics.event")
+        behind.append(age_s)
+    done = outcome()
+    assert set(done.statuses) == {200}, done.statuses
+    assert not done.faulty
     settled = sorted(age_s for age_s in behind[len(behind) // 4 :] if age_s is not None)
     print(
-        f"\nA live door asked for {rate:,.0f} checks/s in batches, everything on one machine: the newest counted check"
-        f" is {settled[len(settled) // 2]:.2f} s old in the middle, {settled[-1]:.2f} s at worst."
+        f"| {rate:,} | {done.answers * BATCH / done.elapsed_s:,.0f} | {done.degraded / done.answers:.1%}"
+        f" | {settled[len(settled) // 2]:.2f} s | {settled[-1]:.2f} s |",
+        flush=True,
     )
+
+
+def _batch(key: str, chance: random.Random) -> bytes:
+    checks = [{"route": f"GET /{chance.randrange(50)}", "user": f"u{chance.randrange(500)}"} for _ in range(BATCH)]
+    return check_bytes(key, path="/v1/check/batch", checks=checks)
 
 
 def _prepare(parts: Parts, folder: Path) -> None:
