@@ -1,7 +1,6 @@
 """Fixtures for everything that has Django in it; the parts are started by tests.parts before settings are read."""
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -58,9 +57,7 @@ def _no_secret_is_left(request, tmp_path_factory):
     yield
     from tests.leaks import left
 
-    started = time.monotonic()
     assert left.secrets_in((parts.folder_of(request.config), tmp_path_factory.getbasetemp())) == set()
-    print("searched in", time.monotonic() - started)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -79,6 +76,18 @@ def counters():
     redis = counters()
     redis.flushall()
     return redis
+
+
+@pytest.fixture
+def judge(settings, tmp_path, counters):
+    """The check API's judge as a fresh process has it, with its own spool."""
+    from apps.limits import judge as judging
+
+    settings.SPOOL_DIR = str(tmp_path / "spool")
+    judging.judge.cache_clear()
+    yield judging.judge
+    judging.judge()._spool.close()
+    judging.judge.cache_clear()
 
 
 @pytest.fixture(scope="session")

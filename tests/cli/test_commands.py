@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from apps.apikeys.selectors import keys_of
 from apps.core.scope import tenant_scope
-from apps.limits import judge as judging
 from apps.limits import publishing
 from ratelimiter.cli.main import app
 from tests.factories import PASSWORD, key_make, rule_make
@@ -68,13 +67,9 @@ class TestAccess:
 
 class TestCheck:
     @pytest.fixture
-    def published(self, admin_key, settings, tmp_path):
+    def published(self, admin_key, judge):
         """What is there now, as doors and the portal's own check know it."""
-        settings.SPOOL_DIR = str(tmp_path / "spool")
-        judging.judge.cache_clear()
-        yield lambda: publishing.sweep(now=timezone.now())
-        judging.judge()._spool.close()
-        judging.judge.cache_clear()
+        return lambda: publishing.sweep(now=timezone.now())
 
     def test_it_says_what_each_rule_says_and_ends_with_one_when_denied(self, ask, alice, published):
         rule_make(alice.tenant_id, name="one-only", limit=1)

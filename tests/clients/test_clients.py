@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from apps.core import enqueue
 from apps.limits import publishing
-from apps.limits.judge import judge
 from config.celery import app as celery
 from tests.factories import key_make
 
@@ -25,9 +24,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.fixture
-def said(alice, counters, settings, monkeypatch, tmp_path, live_server):
+def said(alice, judge, monkeypatch, live_server):
     """(url, a key that may everything)"""
-    settings.SPOOL_DIR = str(tmp_path / "spool")
     celery.loader.import_default_modules()
 
     def send(task, arguments):
@@ -36,10 +34,7 @@ def said(alice, counters, settings, monkeypatch, tmp_path, live_server):
 
     monkeypatch.setattr(enqueue, "_send", send)
     publishing.sweep(now=timezone.now())
-    judge.cache_clear()
-    yield live_server.url, key_make(alice.tenant_id, scopes=["admin", "check"]).secret
-    judge()._spool.close()
-    judge.cache_clear()
+    return live_server.url, key_make(alice.tenant_id, scopes=["admin", "check"]).secret
 
 
 @pytest.fixture

@@ -23,16 +23,6 @@ CHAT = {"route": "POST /v1/chat", "user": "u_42"}
 
 
 @pytest.fixture
-def judge(settings, tmp_path, counters):
-    """A fresh process's judge, with its own spool."""
-    settings.SPOOL_DIR = str(tmp_path / "spool")
-    judging.judge.cache_clear()
-    yield judging.judge
-    judging.judge()._spool.close()
-    judging.judge.cache_clear()
-
-
-@pytest.fixture
 def member(alice, judge):
     rule_make(alice.tenant_id, name="chat", type="user", match={"route": "POST /v1/chat"}, limit=2, window_ms=60_000)
     publishing.sweep(now=timezone.now())
