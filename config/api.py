@@ -1,7 +1,7 @@
 """The admin API's addresses, and its description."""
 
 from django.urls import path
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView
 
 from apps.analytics.api.views import BreakdownView, EventsView, MarkersView, SeriesView, TopView
 from apps.apikeys.api.keys import KeyRevokeView, KeyRotateView, KeysView, KeyView
@@ -70,6 +70,4 @@ urlpatterns = [
     path("v1/token/revoke", RevokeView.as_view(), name="token-revoke"),
     path("v1/<path:rest>", UnknownView.as_view(), name="unknown"),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
-    path("docs/redoc", SpectacularRedocView.as_view(url_name="api-schema"), name="api-redoc"),
 ]

@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.apikeys.handover import secret_put
+from apps.apikeys.handover import secret_put, workspace
 from apps.apikeys.services import Opened, organisation_open
 from apps.core.errors import ApplicationError
 from apps.core.forms import errors_take
@@ -85,5 +85,5 @@ class AccountAdapter(MailFolders, DefaultAccountAdapter):  # type: ignore[misc]
         response: HttpResponseBase = super().post_login(request, user, **details)
         opened: Opened | None = getattr(request, "opened", None)
         if opened is not None:
-            secret_put(response, slug=opened.tenant.slug, secret=opened.secret, max_age_s=FIRST_KEY_S)
+            secret_put(response, workspace(opened.tenant.slug), secret=opened.secret, max_age_s=FIRST_KEY_S)
         return response

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.apikeys.accounts import FIRST_KEY_S
 from apps.apikeys.forms import KeyForm, RotateForm
-from apps.apikeys.handover import secret_drop, secret_put, secret_take
+from apps.apikeys.handover import secret_drop, secret_put, secret_take, workspace
 from apps.apikeys.selectors import KeyInfo, key_get, keys_of
 from apps.apikeys.services import KeyIssued, key_create, key_revoke, key_rotate, organisation_open
 from apps.core.errors import ApplicationError, NotFound
@@ -80,11 +80,11 @@ def create(request: TenantRequest) -> HttpResponse:
 def made(request: TenantRequest, key_id: int) -> HttpResponse:
     """Shows the secret and forgets it; a second look finds none."""
     key = _key_or_404(request, key_id)
-    secret = secret_take(request, slug=request.tenant.slug)
+    secret = secret_take(request, workspace(request.tenant.slug))
     if secret is not None and not secret.endswith(key.last_four):
         secret = None
     response = render(request, "keys/made.html", {"section": "keys", "key": key, "secret": secret})
-    secret_drop(response, slug=request.tenant.slug)
+    secret_drop(response, workspace(request.tenant.slug))
     return response
 
 
@@ -135,14 +135,14 @@ def organisation_create(request: HttpRequest) -> HttpResponse:
             errors_take(form, error)
         else:
             response = redirect("limits:onboarding", opened.tenant.slug)
-            secret_put(response, slug=opened.tenant.slug, secret=opened.secret, max_age_s=FIRST_KEY_S)
+            secret_put(response, workspace(opened.tenant.slug), secret=opened.secret, max_age_s=FIRST_KEY_S)
             return response
     return render(request, "tenants/create.html", {"form": form}, status=422 if form.errors else 200)
 
 
 def _made_redirect(request: TenantRequest, issued: KeyIssued) -> HttpResponse:
     response = redirect("apikeys:made", request.tenant.slug, issued.key.id)
-    secret_put(response, slug=request.tenant.slug, secret=issued.secret, max_age_s=NEW_KEY_S)
+    secret_put(response, workspace(request.tenant.slug), secret=issued.secret, max_age_s=NEW_KEY_S)
     return response
 
 

@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from apps.apikeys.services import key_revoke
 from apps.core.scope import tenant_scope
-from apps.limits import judge as judging
 from apps.limits import publishing
 from apps.tenants.invitations import invite
 from apps.tenants.logins.tokens import tokens_begin
@@ -70,8 +69,7 @@ ADDRESSES = {
 CHECKS = {"check": "check", "check-explain": "check", "check-refund": "refund", "check-release": "check"}
 OPEN = {
     "token": "asks for the password", "token-refresh": "asks for a token", "token-revoke": "asks for a token",
-    "unknown": "there is nothing", "api-schema": "a description", "api-docs": "a description",
-    "api-redoc": "a description",
+    "unknown": "there is nothing", "api-schema": "a description",
 }  # fmt: skip
 PLACED = ("rule_id", "override_id", "key_id", "user_id", "invitation_id")
 CALLS = [(name, method) for name, methods in ADDRESSES.items() for method in methods]
@@ -256,15 +254,6 @@ def test_a_method_that_is_not_in_the_table_is_none(alice, things):
             if method not in methods:
                 answer = asked(name, method, things, bearer(secret))
                 assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed"), (name, method)
-
-
-@pytest.fixture
-def judge(settings, tmp_path, counters):
-    settings.SPOOL_DIR = str(tmp_path / "spool")
-    judging.judge.cache_clear()
-    yield
-    judging.judge()._spool.close()
-    judging.judge.cache_clear()
 
 
 @pytest.mark.parametrize("name", CHECKS)

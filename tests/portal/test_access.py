@@ -54,6 +54,7 @@ PAGES = {
     "limits:override_delete": ("get", EDITORS),
     "apikeys:keys": ("get", EVERYBODY),
     "apikeys:create": ("get", EDITORS),
+    "apikeys:reference_key": ("post", EDITORS),
     "apikeys:made": ("get", EDITORS),
     "apikeys:rotate": ("get", EDITORS),
     "apikeys:revoke": ("get", EDITORS),

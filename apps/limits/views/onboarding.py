@@ -6,7 +6,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from apps.apikeys.handover import secret_take
+from apps.apikeys.handover import secret_take, workspace
 from apps.core.fragments import is_fragment
 from apps.limits.selectors import first_check_seen, rules_of
 from apps.tenants.access import TenantRequest, member_view
@@ -22,7 +22,7 @@ def onboarding(request: TenantRequest) -> HttpResponse:
     tenant = request.tenant
     context = {
         "section": "overview",
-        "secret": secret_take(request, slug=tenant.slug),
+        "secret": secret_take(request, workspace(tenant.slug)),
         "is_through": first_check_seen(tenant_id=tenant.id, now=timezone.now()),
         "has_rules": bool(rules_of(tenant.id)),
     }
