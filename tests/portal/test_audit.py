@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from django.urls import reverse
 
-from apps.core.origin import Actor, acting
+from apps.core.origin import Actor, acting, working
 from apps.core.scope import tenant_scope
 from apps.limits.services import rule_mode_set, rule_update
 from tests.factories import SpecFactory, key_make, rule_make
@@ -47,6 +47,14 @@ def test_a_change_reads_as_a_sentence_with_what_was_and_what_is(alices, rule, ur
     assert "<strong>alice@example.com</strong> changed the rule <b>user-rpm</b>" in shown
     assert '<span class="audit-was">100</span> <span aria-hidden="true">→</span>' in shown
     assert "<span>250</span>" in shown
+
+
+def test_what_the_service_does_by_itself_is_ours_and_the_task_a_detail(alices, alice, url):
+    with working("task", "billing.account_sync", "id-1"), tenant_scope(alice.tenant_id):
+        rule_make(alice.tenant_id, name="search")
+    shown = " ".join(page(alices, url).split())
+    assert "<strong>Ratelimiter</strong> made the rule <b>search</b>" in shown
+    assert "Tasks: billing.account_sync" in shown
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from django.utils import timezone
 from apps.tenants.audit.actions import ACTIONS, ACTOR_KINDS, VIAS
 from apps.tenants.audit.reading import EntryInfo
 
+OURSELVES = "Ratelimiter"
+_OURS = ("task", "command")  # whose names say nothing to customers
 SHOWN = 12  # fields, and parts of a list; the export has all
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms"))
@@ -32,9 +34,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """`more` is how many differences are not shown."""
+    """`who` did it, and `actor_words` what kind of actor that is. `more` is how many differences are not shown."""
 
     entry: EntryInfo
+    who: str
     actor_words: str
     verb: str
     via_words: str
@@ -45,7 +48,8 @@ class EntryRow:
 def entry_row(entry: EntryInfo) -> EntryRow:
     found = _differences(entry.before, entry.after)
     return EntryRow(
-        entry, ACTOR_KINDS.get(entry.actor_kind, entry.actor_kind), ACTIONS.get(entry.action, entry.action),
+        entry, OURSELVES if entry.actor_kind in _OURS else entry.actor_name,
+        ACTOR_KINDS.get(entry.actor_kind, entry.actor_kind), ACTIONS.get(entry.action, entry.action),
         VIAS.get(entry.via, entry.via), tuple(found[:SHOWN]), max(0, len(found) - SHOWN),
     )  # fmt: skip
 
