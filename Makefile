@@ -32,7 +32,7 @@ test-fast: ## the tests that take no browser and no patience
 test-long: ## property tests with 10 000 examples each, proofs with a million rounds, a million checks among killed parts, Stripe's stand-in killed 100 times, 1000 histories of webhooks, 100,000 requests of two tenants, a year of 200 tenants, a minute of forgotten scripts
 	@$(PYTHON) config/bootstrap.py test
 	@HYPOTHESIS_EXAMPLES=10000 PROOF_ROUNDS=1000000 FLUSH_S=60 CHAOS_CHECKS=1000000 CHAOS_KILLS=12 CHAOS_OUTAGE_S=60 \
-	  SANDBOX_KILLS=100 SANDBOX_HISTORIES=200 WEBHOOK_HISTORIES=1000 CROWD_REQUESTS=1000 YEAR_TENANTS=200 YEAR_DAYS=365 \
+	  SANDBOX_KILLS=100 SANDBOX_HISTORIES=200 WEBHOOK_HISTORIES=1000 WEBHOOK_STEPS=6 CROWD_REQUESTS=1000 YEAR_TENANTS=200 YEAR_DAYS=365 \
 	  $(BIN)/python -m pytest tests/billing/sandbox tests/billing/test_webhook_histories.py tests/billing/test_year.py tests/tenancy/test_crowd.py tests/chaos tests/engine tests/proofs \
 	  tests/door/test_exactness.py tests/door/test_linearizability.py tests/topologies/test_standalone.py
 

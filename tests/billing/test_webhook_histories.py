@@ -12,9 +12,9 @@ from config.celery import app
 from tests.billing.histories import Histories, Ticking, state_of
 from tests.billing.sandbox.rig import KEY, SECRET, Sandbox
 
-HISTORIES = int(os.environ.get("WEBHOOK_HISTORIES", "6"))
+HISTORIES = int(os.environ.get("WEBHOOK_HISTORIES", "100"))
 FIRST = int(os.environ.get("WEBHOOK_FIRST", "0"))
-STEPS = int(os.environ.get("WEBHOOK_STEPS", "6"))
+STEPS = int(os.environ.get("WEBHOOK_STEPS", "3"))
 BATCH = 20
 
 
