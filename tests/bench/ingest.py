@@ -110,7 +110,6 @@ def _lag_at(way: Way, payloads: list[bytes], rate: int, seconds: float = 20.0) -
         behind.append(age_s)
     done = outcome()
     assert set(done.statuses) == {200}, done.statuses
-    assert not done.faulty
     settled = sorted(age_s for age_s in behind[len(behind) // 4 :] if age_s is not None)
     print(
         f"| {rate:,} | {done.answers * BATCH / done.elapsed_s:,.0f} | {done.degraded / done.answers:.1%}"
