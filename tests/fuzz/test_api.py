@@ -1,6 +1,7 @@
 """Schemathesis reads the OpenAPI document and calls every operation with what it says, and with what it does not.
 
-FUZZ_CALLS says how many calls there are at least; `make fuzz-long` asks for 100,000. FUZZ_SEED begins elsewhere.
+FUZZ_CALLS says how many calls there are at least; `make fuzz-long` asks for 100,000. FUZZ_SEED begins elsewhere,
+FUZZ_TURN at a later turn, whose examples are others.
 """
 
 import os
@@ -24,6 +25,7 @@ from tests.fuzz.served import Served, credentials, description, lively
 
 CALLS = int(os.environ.get("FUZZ_CALLS", "5000"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
+TURN = int(os.environ.get("FUZZ_TURN", "0"))
 DONE_AT_ONCE = {"limits.snapshot_publish", "limits.key_publish"}  # what checks need; the rest is not sent
 OF_SOCKETS = {"max_redirects", "verify", "cert", "proxies"}
 REFUSED = [400, 401, 403, 404, 405, 409, 412, 413, 422, 428]
@@ -115,11 +117,12 @@ def wrong_of(event):
 
 
 def test_whatever_is_sent_is_answered_as_described(served, alice):
-    wrong, turn = {}, 0
+    wrong, turn = {}, TURN
     while served.answered.total() < CALLS:
         for event in from_schema(loaded(served, alice, turn=turn)).execute():
             for what, example in wrong_of(event):
-                wrong.setdefault(what, example)
+                if wrong.setdefault(what, example) is example:
+                    print(f"{what}\n{example}", flush=True)
             if isinstance(event, events.PhaseFinished):
                 print(
                     f"turn {turn}, {event.phase.name}: {served.answered.total()} calls, {len(wrong)} wrong", flush=True
