@@ -6,7 +6,6 @@ for that; and all that tests wrote below their temporary folders: logs of proces
 what it sees first as it is), mails, dumps.
 """
 
-import mmap
 import os
 import re
 from fnmatch import fnmatch
@@ -22,6 +21,7 @@ FORMS = re.compile(
     rb"|whsec_[A-Za-z0-9+/]{32}"  # the key that signs webhooks
     rb"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{40,}"  # a token
 )
+BEGINNINGS = (b"rl_live_", b"rl_test_", b"whsec_", b"eyJ")  # of these, which are looked for faster
 # Where one is meant to be: files for their owner's eyes, of the parts, of PgBouncer, of who runs the demo, of who uses
 # the command, of a gateway that asks with its key; and what Stripe keeps, whose place the stand-in takes.
 MEANT = ("passwords.json", "users.txt", "demo.json", "login.json", "nginx.conf", "sandbox.sqlite3*")
@@ -43,14 +43,13 @@ def known():
 
 def secrets_in(folders):
     """(what, path) of every secret that stands in a file below them."""
-    named = known()
-    spelled = {text.encode(): name for name, secret in named.items() for text in (secret, quote_plus(secret))}
-    words = re.compile(b"|".join(re.escape(word) for word in spelled))
+    spelled = {(word.encode(), name) for name, secret in known().items() for word in (secret, quote_plus(secret))}
     found = set()
     for path in _files(folders):
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            found |= {(spelled[match[0]], str(path)) for match in words.finditer(text)}
-            found |= {(match[0][:12].decode() + "…", str(path)) for match in FORMS.finditer(text) if _is_one(match[0])}
+        text = path.read_bytes()
+        found |= {(name, str(path)) for word, name in spelled if word in text}
+        if any(beginning in text for beginning in BEGINNINGS):
+            found |= {(one[:12].decode() + "…", str(path)) for one in FORMS.findall(text) if _is_one(one)}
     return found
 
 
