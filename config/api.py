@@ -1,6 +1,6 @@
 """The admin API's addresses, and its description."""
 
-from django.urls import path
+from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
 from apps.analytics.api.views import BreakdownView, EventsView, MarkersView, SeriesView, TopView
@@ -68,6 +68,6 @@ urlpatterns = [
     path("v1/token", TokenView.as_view(), name="token"),
     path("v1/token/refresh", RefreshView.as_view(), name="token-refresh"),
     path("v1/token/revoke", RevokeView.as_view(), name="token-revoke"),
-    path("v1/<path:rest>", UnknownView.as_view(), name="unknown"),
+    re_path(r"^v1/", UnknownView.as_view(), name="unknown"),  # whatever follows, line breaks too
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
 ]
