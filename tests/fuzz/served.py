@@ -14,6 +14,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.db import connections
 from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
+from schemathesis.core.parameters import ParameterLocation
 
 from apps.apikeys.models import ApiKey
 from apps.apikeys.services import key_revoke
@@ -116,17 +117,25 @@ def lively(served, member):
 
     def before_call(context, case, kwargs):
         turn = next(turns)
-        if case.headers.get("Idempotency-Key") and turn % 8:
-            case.headers["Idempotency-Key"] = f"turn-{turn}"
-        if case.headers.get("If-Match") and turn % 8:
-            case.headers["If-Match"] = "*"
+        if turn % 8 and not _is_wrong(case, ParameterLocation.HEADER):
+            if case.headers.get("Idempotency-Key"):
+                case.headers["Idempotency-Key"] = f"turn-{turn}"
+            if case.headers.get("If-Match"):
+                case.headers["If-Match"] = "*"
         # An empty parameter is none: that is how forms send it. tests/api/test_hostile.py has them.
         case.query = {name: value for name, value in case.query.items() if value != ""}
-        if turn % 4 and not PLACED.isdisjoint(case.path_parameters):
+        is_placed = not PLACED.isdisjoint(case.path_parameters)
+        if turn % 4 and is_placed and not _is_wrong(case, ParameterLocation.PATH):
             there = served.within(_there, member)
             case.path_parameters.update({name: there[name] for name in case.path_parameters if name in there})
 
     return before_call
+
+
+def _is_wrong(case, part):
+    """Whether that part of a case was made to be refused, and so has to stay as it is."""
+    made = case.meta.components.get(part) if case.meta else None
+    return made is not None and made.mode.is_negative
 
 
 def _there(member):
