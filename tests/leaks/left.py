@@ -9,6 +9,7 @@ what it sees first as it is), mails, dumps.
 import os
 import re
 from fnmatch import fnmatch
+from pathlib import Path
 from urllib.parse import quote_plus, unquote, urlsplit
 
 from ratelimiter.snapshot.keyring import key_is_well_formed
@@ -46,7 +47,7 @@ def secrets_in(folders):
     spelled = {(word.encode(), name) for name, secret in known().items() for word in (secret, quote_plus(secret))}
     found = set()
     for path in _files(folders):
-        text = path.read_bytes()
+        text = _read(path)
         found |= {(name, str(path)) for word, name in spelled if word in text}
         if any(beginning in text for beginning in BEGINNINGS):
             found |= {(one[:12].decode() + "…", str(path)) for one in FORMS.findall(text) if _is_one(one)}
@@ -55,9 +56,16 @@ def secrets_in(folders):
 
 def _files(folders):
     for folder in folders:
-        for path in folder.rglob("*"):
-            if path.is_file() and not path.is_symlink() and path.stat().st_size and not _is_meant(path.name):
-                yield path
+        for place, _, names in os.walk(folder):
+            yield from (Path(place, name) for name in names if not _is_meant(name))
+
+
+def _read(path):
+    """Nothing of what is no file, or goes while it is looked at: PostgreSQL is at work until the end."""
+    try:
+        return path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+    except FileNotFoundError:
+        return b""
 
 
 def _is_meant(name):
