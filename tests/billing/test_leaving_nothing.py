@@ -43,12 +43,9 @@ NEEDLES = ("zebrafish", PERSON_IP, CALLER_IP, CALLER, DEVICE, SPECIAL)
 
 
 @pytest.fixture
-def spool(settings, tmp_path):
-    settings.SPOOL_DIR, settings.EXPORT_DIR = str(tmp_path / "spool"), str(tmp_path / "exports")
-    judging.judge.cache_clear()
-    yield tmp_path / "spool"
-    judging.judge().close()
-    judging.judge.cache_clear()
+def spool(settings, tmp_path, judge):
+    settings.EXPORT_DIR = str(tmp_path / "exports")
+    return tmp_path / "spool"
 
 
 @pytest.fixture

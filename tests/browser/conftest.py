@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.browser.reading import Reader
 from tests.browser.rig import CHROMIUM, CHROMIUM_FLAGS, Service
 
 
@@ -38,6 +39,20 @@ def chromium():
         browser = play.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def reader(chromium, live_server):
+    """Makes readers, each a person of its own; see tests.browser.reading."""
+    made = []
+
+    def make(client=None):
+        made.append(Reader(chromium, live_server.url, client))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from schemathesis.transport.wsgi import WSGI_TRANSPORT
 
 from apps.core import enqueue
 from apps.limits import publishing
-from apps.limits.judge import judge
 from apps.tenants.api.tenant import TenantView
 from config.celery import app as celery
 from tests.fuzz.served import Served, credentials, description, lively
@@ -52,9 +51,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def served(alice, bob, counters, settings, monkeypatch, tmp_path):
+def served(alice, bob, judge, settings, monkeypatch):
     settings.API_LIMITER = "tests.api.calling.unlimited"
-    settings.SPOOL_DIR = str(tmp_path / "spool")
     celery.loader.import_default_modules()
 
     def send(task, arguments):
@@ -65,13 +63,10 @@ def served(alice, bob, counters, settings, monkeypatch, tmp_path):
     monkeypatch.setattr(WSGI_TRANSPORT, "send", without_sockets(WSGI_TRANSPORT.send))
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", None)
     publishing.sweep(now=timezone.now())
-    judge.cache_clear()
     made = Served()
     schemathesis.hook(lively(made, alice))
     yield made
     schemathesis.hooks.unregister_all()
-    judge()._spool.close()
-    judge.cache_clear()
     made.close()
 
 

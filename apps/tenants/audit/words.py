@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.tenants.audit.actions import ACTIONS, ACTOR_KINDS, VIAS
 from apps.tenants.audit.reading import EntryInfo
 
-OURSELVES = "Ratelimiter"
+_OURSELVES = "Ratelimiter"
 _OURS = ("task", "command")  # whose names say nothing to customers
 SHOWN = 12  # fields, and parts of a list; the export has all
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -48,7 +48,7 @@ class EntryRow:
 def entry_row(entry: EntryInfo) -> EntryRow:
     found = _differences(entry.before, entry.after)
     return EntryRow(
-        entry, OURSELVES if entry.actor_kind in _OURS else entry.actor_name,
+        entry, _OURSELVES if entry.actor_kind in _OURS else entry.actor_name,
         ACTOR_KINDS.get(entry.actor_kind, entry.actor_kind), ACTIONS.get(entry.action, entry.action),
         VIAS.get(entry.via, entry.via), tuple(found[:SHOWN]), max(0, len(found) - SHOWN),
     )  # fmt: skip
